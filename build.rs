@@ -1,0 +1,51 @@
+//! Lists stdlib/ (the language's modules and the shipped models) into a table of bytes, so that
+//! the binary needs no files beside it. Files that do not exist yet are simply not in the table.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
+
+fn main() -> io::Result<()> {
+    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join("stdlib");
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=stdlib");
+    let mut files = Vec::new();
+    if root.is_dir() {
+        walk(&root, String::new(), &mut files)?;
+    }
+    files.sort();
+    let mut table = String::from("pub static FILES: &[(&str, &[u8])] = &[\n");
+    for (name, path) in &files {
+        // Weights are aligned, so that tensors can be read where they lie.
+        let include = if name.ends_with(".safetensors") { "aligned" } else { "plain" };
+        writeln!(table, "    ({name:?}, {include}!({path:?})),").map_err(io::Error::other)?;
+    }
+    table.push_str("];\n");
+    let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("embedded.rs");
+    fs::write(out, table)
+}
+
+fn walk(folder: &Path, prefix: String, files: &mut Vec<(String, PathBuf)>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+        if name.starts_with('.') {
+            continue;
+        }
+        let key = format!("{prefix}{name}");
+        if path.is_dir() {
+            // How a model was made and what is said about it is not needed to run it.
+            if !matches!(name, "recipe" | "card" | "__pycache__") {
+                walk(&path, format!("{key}/"), files)?;
+            }
+        } else if wanted(&key) {
+            files.push((key, path));
+        }
+    }
+    Ok(())
+}
+
+fn wanted(key: &str) -> bool {
+    let in_model = key.starts_with("models/") && !key.ends_with(".md");
+    in_model || key.ends_with(".agpt")
+}

@@ -1,0 +1,76 @@
+//! Files that appear whole or not at all.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Writes `bytes` to `path` through a temporary file in the same folder.
+///
+/// Under its final name the file is either what it was before or complete, also after a power
+/// cut; on error no temporary file stays behind. The folder must exist.
+pub fn write_atomic(path: impl AsRef<Path>, bytes: &[u8]) -> io::Result<()> {
+    let path = path.as_ref();
+    let explain = |error: io::Error| {
+        io::Error::new(error.kind(), format!("cannot write `{}`: {error}", path.display()))
+    };
+    if path.file_name().is_none() || path.is_dir() {
+        let text = format!("cannot write `{}`: it is a folder; give a file name", path.display());
+        return Err(io::Error::new(io::ErrorKind::IsADirectory, text));
+    }
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    if !folder.is_dir() {
+        let text =
+            format!("cannot write `{}`: there is no folder `{}`", path.display(), folder.display());
+        return Err(io::Error::new(io::ErrorKind::NotFound, text));
+    }
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".agpt-").suffix(".part");
+    // Temporary files are private by default; a finished file gets the usual permissions.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(folder).map_err(explain)?;
+    file.write_all(bytes).map_err(explain)?;
+    file.as_file().sync_all().map_err(explain)?;
+    file.persist(path).map_err(|error| explain(error.error))?;
+    // The new name is durable once the folder is; where folders cannot be opened, it has to do.
+    #[cfg(unix)]
+    if let Ok(folder) = std::fs::File::open(folder) {
+        let _ = folder.sync_all();
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn writes_and_replaces() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt");
+        write_atomic(&path, b"one").unwrap();
+        write_atomic(&path, b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(names(folder.path()), ["a.txt"]);
+    }
+
+    #[test]
+    fn errors_say_why_and_leave_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("sub")).unwrap();
+        let error = write_atomic(folder.path().join("sub"), b"x").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::IsADirectory);
+        let error = write_atomic(folder.path().join("none/a.txt"), b"x").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert!(error.to_string().contains("there is no folder"), "{error}");
+        assert_eq!(names(folder.path()), ["sub"]);
+    }
+}

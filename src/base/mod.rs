@@ -1,0 +1,15 @@
+//! What every layer shares: source positions, diagnostics, media names, hashing, seeded
+//! randomness, whole-or-nothing files.
+
+pub mod atomic;
+pub mod diagnostic;
+pub mod hash;
+pub mod medium;
+pub mod rng;
+pub mod span;
+pub mod value;
+
+pub use diagnostic::{Diagnostic, Label, Severity};
+pub use medium::Medium;
+pub use span::{SourceFile, SourceId, Sources, Span};
+pub use value::Literal;

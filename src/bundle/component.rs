@@ -1,0 +1,272 @@
+//! One network of a bundle: its configuration, its files, its weights.
+
+use std::fmt;
+use std::time::UNIX_EPOCH;
+
+use candle_core::{DType, Device};
+use candle_nn::VarBuilder;
+use serde::de::DeserializeOwned;
+
+use super::manifest::{ComponentSpec, FileRecord};
+use super::source::{Blob, Source};
+use super::{Bundle, BundleError, Weights};
+use crate::base::Medium;
+use crate::base::hash::Digest;
+
+/// What a network is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    Llm,
+    Tokenizer(Medium),
+    Detokenizer(Medium),
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Role::Llm => f.write_str("language model"),
+            Role::Tokenizer(medium) => write!(f, "{medium} tokenizer"),
+            Role::Detokenizer(medium) => write!(f, "{medium} de-tokenizer"),
+        }
+    }
+}
+
+/// A network's place in a bundle. Paths of its files are below its own folder.
+#[derive(Clone)]
+pub struct Component {
+    bundle: Bundle,
+    role: Role,
+    spec: ComponentSpec,
+}
+
+/// The names that weights have in a folder, in the order they are looked for.
+const USUAL_WEIGHTS: [&str; 2] = ["model.safetensors", "diffusion_pytorch_model.safetensors"];
+
+/// Files up to this size count with their content in [`Component::digest`].
+const HASHED_AT_ONCE: u64 = 64 << 20;
+
+impl Component {
+    pub(super) fn new(bundle: &Bundle, role: Role, spec: ComponentSpec) -> Self {
+        Component { bundle: bundle.clone(), role, spec }
+    }
+
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// What kind of network it is, such as `llama`.
+    pub fn architecture(&self) -> &str {
+        &self.spec.architecture
+    }
+
+    pub fn spec(&self) -> &ComponentSpec {
+        &self.spec
+    }
+
+    fn source(&self) -> &Source {
+        self.bundle.source()
+    }
+
+    /// The path of a file below the bundle's folder.
+    fn full(&self, path: &str) -> String {
+        match self.spec.path.as_str() {
+            "." => path.to_string(),
+            folder => format!("{folder}/{path}"),
+        }
+    }
+
+    /// What people call a file of this component.
+    pub fn display(&self, path: &str) -> String {
+        self.source().display(&self.full(path))
+    }
+
+    pub fn exists(&self, path: &str) -> Result<bool, BundleError> {
+        Ok(self.source().size(&self.full(path))?.is_some())
+    }
+
+    /// The bytes of a file, mapped or borrowed from the binary, its size checked.
+    pub fn open(&self, path: &str) -> Result<Blob, BundleError> {
+        let blob = self.source().open(&self.full(path))?.ok_or_else(|| self.missing(path))?;
+        if let Some(FileRecord { size, .. }) = self.spec.files.get(path)
+            && *size != blob.len() as u64
+        {
+            return Err(BundleError::Size {
+                path: self.display(path),
+                expected: *size,
+                found: blob.len() as u64,
+            });
+        }
+        Ok(blob)
+    }
+
+    fn missing(&self, path: &str) -> BundleError {
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let there = self.source().list(self.full(folder).trim_end_matches('/'));
+        BundleError::MissingFile {
+            bundle: self.bundle.name().to_string(),
+            path: self.full(path),
+            help: if there.is_empty() {
+                "its folder is missing or empty".to_string()
+            } else {
+                format!("its folder has: {}", there.join(", "))
+            },
+        }
+    }
+
+    /// A JSON file, such as `config.json`.
+    pub fn json<T: DeserializeOwned>(&self, path: &str) -> Result<T, BundleError> {
+        let full = self.full(path);
+        let bytes = self.source().read(&full)?.ok_or_else(|| self.missing(path))?;
+        serde_json::from_slice(&bytes).map_err(|error| BundleError::Json {
+            path: self.display(path),
+            reason: error.to_string(),
+        })
+    }
+
+    /// The component's weights: the files of the manifest's `weights`, or the usual ones.
+    pub fn weights(&self) -> Result<Weights, BundleError> {
+        if self.spec.weights.is_empty() {
+            return self.weights_in("");
+        }
+        self.open_all(&self.spec.weights)
+    }
+
+    /// The weights in a folder of the component, such as `unet`: `model.safetensors`,
+    /// `diffusion_pytorch_model.safetensors`, the shards of a `*.safetensors.index.json`, or the
+    /// one `*.safetensors` that there is.
+    pub fn weights_in(&self, folder: &str) -> Result<Weights, BundleError> {
+        let below = |name: &str| match folder {
+            "" => name.to_string(),
+            _ => format!("{folder}/{name}"),
+        };
+        let names = self.source().list(self.full(folder).trim_end_matches('/'));
+        let has = |name: &str| names.iter().any(|other| other == name);
+        if let Some(name) = USUAL_WEIGHTS.into_iter().find(|name| has(name)) {
+            return self.open_all(&[below(name)]);
+        }
+        if let Some(index) = names.iter().find(|name| name.ends_with(".safetensors.index.json")) {
+            return self.open_shards(&below(index), below);
+        }
+        let single: Vec<_> = names.iter().filter(|name| name.ends_with(".safetensors")).collect();
+        if let [name] = single[..] {
+            return self.open_all(&[below(name)]);
+        }
+        let pickled =
+            |name: &&String| [".bin", ".pt", ".pth"].iter().any(|end| name.ends_with(end));
+        let mut missing = self.missing(&below(USUAL_WEIGHTS[0]));
+        if let BundleError::MissingFile { help, .. } = &mut missing {
+            if single.len() > 1 {
+                help.push_str("; say in the manifest's `weights` which of them belong together");
+            } else if let Some(name) = names.iter().find(pickled) {
+                help.push_str(&format!("; convert `{name}` to safetensors"));
+            }
+        }
+        Err(missing)
+    }
+
+    /// [`Self::weights`], as the networks want them.
+    pub fn var_builder(
+        &self,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<VarBuilder<'static>, BundleError> {
+        Ok(self.weights()?.var_builder(dtype, device))
+    }
+
+    /// [`Self::weights_in`], as the networks want them.
+    pub fn var_builder_in(
+        &self,
+        folder: &str,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<VarBuilder<'static>, BundleError> {
+        Ok(self.weights_in(folder)?.var_builder(dtype, device))
+    }
+
+    fn open_all(&self, paths: &[String]) -> Result<Weights, BundleError> {
+        let blobs: Result<Vec<_>, BundleError> =
+            paths.iter().map(|path| Ok((self.display(path), self.open(path)?))).collect();
+        Weights::open(blobs?)
+    }
+
+    fn open_shards(
+        &self,
+        index: &str,
+        below: impl Fn(&str) -> String,
+    ) -> Result<Weights, BundleError> {
+        #[derive(serde::Deserialize)]
+        struct Index {
+            weight_map: std::collections::BTreeMap<String, String>,
+        }
+        let Index { weight_map } = self.json(index)?;
+        let failed = |reason: String| BundleError::Json { path: self.display(index), reason };
+        let mut files: Vec<&String> = weight_map.values().collect();
+        files.sort();
+        files.dedup();
+        if let Some(file) = files.iter().find(|file| file.contains(['/', '\\', ':'])) {
+            return Err(failed(format!("the shard `{file}` must lie in the same folder")));
+        }
+        let paths: Vec<String> = files.into_iter().map(|file| below(file)).collect();
+        let weights = self.open_all(&paths)?;
+        match weight_map.keys().find(|name| weights.info(name).is_none()) {
+            Some(name) => Err(failed(format!("no shard has the tensor `{name}` that it lists"))),
+            None => Ok(weights),
+        }
+    }
+
+    /// Compares the files with the hashes of the manifest; the number of files compared.
+    pub fn verify(&self, progress: &mut impl FnMut(&str)) -> Result<usize, BundleError> {
+        for (path, record) in &self.spec.files {
+            progress(&self.display(path));
+            let found = Digest::of(&self.open(path)?).hex();
+            if found != record.blake3 {
+                let expected = record.blake3.clone();
+                return Err(BundleError::Hash { path: self.display(path), expected, found });
+            }
+        }
+        Ok(self.spec.files.len())
+    }
+
+    /// What caches know the component by: it changes when the component's files do.
+    ///
+    /// Files the manifest has a hash of count by that hash. Others count by their content up to
+    /// 64 MiB, and beyond that by size and time of change, since a checkpoint of many gigabytes
+    /// cannot be read whole at every start.
+    pub fn digest(&self) -> Result<Digest, BundleError> {
+        let mut hasher = blake3::Hasher::new_derive_key("agpt bundle component 1");
+        let mut add = |text: &str| {
+            hasher.update(&(text.len() as u64).to_le_bytes());
+            hasher.update(text.as_bytes());
+        };
+        add(&self.spec.architecture);
+        for weights in &self.spec.weights {
+            add(weights);
+        }
+        for path in self.all_files() {
+            add(&path);
+            match self.spec.files.get(&path) {
+                Some(record) => add(&record.blake3),
+                None => add(&self.mark(&path)?),
+            }
+        }
+        Ok(Digest(*hasher.finalize().as_bytes()))
+    }
+
+    fn mark(&self, path: &str) -> Result<String, BundleError> {
+        let full = self.full(path);
+        let size = self.source().size(&full)?.unwrap_or(0);
+        if let Source::Folder(folder) = self.source()
+            && size > HASHED_AT_ONCE
+        {
+            let changed = folder.join(&full).metadata().and_then(|meta| meta.modified()).ok();
+            let changed = changed.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+            return Ok(format!("{size} bytes of {:?}", changed.unwrap_or_default()));
+        }
+        Ok(Digest::of(&self.open(path)?).hex())
+    }
+
+    /// The files of the component, at any depth, sorted.
+    fn all_files(&self) -> Vec<String> {
+        self.source().list_below(self.full("").trim_end_matches('/'))
+    }
+}

@@ -1,0 +1,166 @@
+//! Whether the parts of a manifest make sense, beyond their types.
+
+use super::manifest::{
+    ComponentSpec, DETOKENIZERS, FORMAT, ImagePerceptual, LLMS, Manifest, MediumLayout, Sampling,
+    SpanLength, TOKENIZERS,
+};
+use crate::base::Medium;
+
+/// A vocabulary beyond this is a slip of the pen.
+const MAX_CODES: u64 = 1 << 24;
+
+type Check = Result<(), String>;
+
+impl Manifest {
+    pub(super) fn check(&self) -> Check {
+        if self.format != FORMAT {
+            let hint = if self.format > FORMAT { "update agpt" } else { "the first format is 1" };
+            return Err(format!(
+                "`format: {}` is not known; this program reads format {FORMAT}: {hint}",
+                self.format
+            ));
+        }
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if self.name.is_empty() || self.name.starts_with('.') || !self.name.chars().all(plain) {
+            return Err(format!(
+                "`name: {}`: a name is letters, digits, `-`, `_` and `.`",
+                self.name
+            ));
+        }
+        let components = &self.components;
+        component("components.llm", &components.llm, LLMS)?;
+        for (medium, spec) in components.tokenizers.iter() {
+            component(&format!("components.tokenizers.{medium}"), spec, TOKENIZERS)?;
+            self.has_layout(medium)?;
+        }
+        for (medium, spec) in components.detokenizers.iter() {
+            component(&format!("components.detokenizers.{medium}"), spec, DETOKENIZERS)?;
+            self.has_layout(medium)?;
+        }
+        path("vocabulary.tokenizer", &self.vocabulary.tokenizer)?;
+        for (medium, layout) in self.vocabulary.media.iter() {
+            check_layout(medium, layout)?;
+        }
+        if self.context == 0 {
+            return Err("`context` must be at least 1 token".into());
+        }
+        if self.prompt.default_system.is_some() && self.prompt.system.is_none() {
+            return Err(
+                "`prompt.default_system` needs `prompt.system`, which says where it goes".into()
+            );
+        }
+        if self.prompt.stop.is_empty() {
+            return Err("`prompt.stop` names no token, so that no reply would end".into());
+        }
+        for medium in Medium::ALL {
+            check_sampling(medium, self.sampling.get(medium))?;
+        }
+        check_image(&self.perceptual.image)
+    }
+
+    fn has_layout(&self, medium: Medium) -> Check {
+        match self.vocabulary.media.get(medium) {
+            Some(_) => Ok(()),
+            None => Err(format!(
+                "there is a component for {medium} but `vocabulary.media.{medium}` is missing"
+            )),
+        }
+    }
+}
+
+fn component(place: &str, spec: &ComponentSpec, known: &[&str]) -> Check {
+    if !known.contains(&spec.architecture.as_str()) {
+        return Err(format!(
+            "`{place}.architecture: {}` is not known here; known: {}",
+            spec.architecture,
+            known.join(", ")
+        ));
+    }
+    path(&format!("{place}.path"), &spec.path)?;
+    for file in spec.weights.iter().chain(spec.files.keys()) {
+        path(&format!("{place}: file"), file)?;
+    }
+    for (file, record) in &spec.files {
+        let hash = &record.blake3;
+        if hash.len() != 64 || !hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+            return Err(format!(
+                "`{place}.files.{file}.blake3` must be 64 lower-case hexadecimal digits"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Bundles come from strangers: a path must not leave the bundle's folder.
+fn path(place: &str, path: &str) -> Check {
+    let bad = path.is_empty()
+        || path.contains(['\\', ':', '\0'])
+        || path.split('/').any(|part| part.is_empty() || part == "..");
+    if bad {
+        return Err(format!(
+            "`{place}: {path}` must be a path below the bundle's folder, with `/` and without `..`"
+        ));
+    }
+    Ok(())
+}
+
+fn check_layout(medium: Medium, layout: &MediumLayout) -> Check {
+    let place = format!("vocabulary.media.{medium}");
+    if layout.prefix.is_empty() || layout.start.is_empty() || layout.end.is_empty() {
+        return Err(format!("`{place}`: `prefix`, `start` and `end` must not be empty"));
+    }
+    let codes = u64::from(layout.codebook_size) * u64::from(layout.codebooks);
+    if codes == 0 || codes > MAX_CODES {
+        return Err(format!(
+            "`{place}`: codebook_size × codebooks is {codes}; it must be from 1 to {MAX_CODES}"
+        ));
+    }
+    match layout.length {
+        SpanLength::Tokens(count) if count == 0 || count % layout.codebooks != 0 => Err(format!(
+            "`{place}.length.tokens: {count}` must be a multiple of `codebooks: {}` above 0",
+            layout.codebooks
+        )),
+        SpanLength::FramesPerSecond(rate) if !(rate.is_finite() && rate > 0.0) => {
+            Err(format!("`{place}.length.frames_per_second: {rate}` must be above 0"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_sampling(medium: Medium, sampling: &Sampling) -> Check {
+    let place = format!("sampling.{medium}");
+    let rule = |name: &str, value: f64, ok: bool, rule: &str| {
+        if ok { Ok(()) } else { Err(format!("`{place}.{name}: {value}` must be {rule}")) }
+    };
+    let Sampling { temperature, top_p, min_p, repetition_penalty, .. } = *sampling;
+    let finite = |value: f64| value.is_finite() && value >= 0.0;
+    rule("temperature", temperature, finite(temperature), "0 or more")?;
+    rule("top_p", top_p, top_p > 0.0 && top_p <= 1.0, "above 0 and at most 1")?;
+    rule("min_p", min_p, (0.0..=1.0).contains(&min_p), "from 0 to 1")?;
+    let positive = repetition_penalty.is_finite() && repetition_penalty > 0.0;
+    rule("repetition_penalty", repetition_penalty, positive, "above 0")?;
+    match sampling.max_tokens {
+        Some(0) => Err(format!("`{place}.max_tokens: 0` leaves no room for a reply")),
+        Some(max) if sampling.min_tokens > max => Err(format!(
+            "`{place}.min_tokens: {}` is more than `max_tokens: {max}`",
+            sampling.min_tokens
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn check_image(image: &ImagePerceptual) -> Check {
+    if image.steps == 0 || image.steps > 1000 {
+        return Err(format!("`perceptual.image.steps: {}` must be from 1 to 1000", image.steps));
+    }
+    if !image.guidance.is_finite() {
+        return Err(format!("`perceptual.image.guidance: {}` must be a number", image.guidance));
+    }
+    if image.noise_level > 999 {
+        return Err(format!(
+            "`perceptual.image.noise_level: {}` must be from 0 to 999",
+            image.noise_level
+        ));
+    }
+    Ok(())
+}

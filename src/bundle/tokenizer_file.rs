@@ -1,0 +1,123 @@
+//! `tokenizer.json`, taken apart: the model for plain text, and the added tokens.
+//!
+//! Hugging Face's tokenizer recognises added tokens inside any text. Here that would let a
+//! user's text speak for the assistant or open an image, so the added tokens are taken out of
+//! the file before the tokenizer is built, and only the bundle's own strings can name them.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokenizers::Tokenizer;
+
+use super::BundleError;
+
+/// An id beyond this is damage, not a vocabulary.
+const MAX_ID: u32 = 1 << 24;
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(super) struct AddedToken {
+    pub id: u32,
+    pub content: String,
+    #[serde(default)]
+    pub special: bool,
+}
+
+/// The parts of the file that count here.
+#[derive(Deserialize)]
+struct File {
+    #[serde(default)]
+    added_tokens: Vec<AddedToken>,
+    #[serde(default)]
+    normalizer: Value,
+    #[serde(default)]
+    pre_tokenizer: Value,
+    #[serde(default)]
+    decoder: Value,
+    model: Value,
+}
+
+/// A tokenizer file without its added tokens, and these.
+pub(super) struct TokenizerFile {
+    pub path: String,
+    pub added: Vec<AddedToken>,
+    /// Encodes plain text only.
+    pub plain: Tokenizer,
+}
+
+impl TokenizerFile {
+    /// `legacy`: see [`VocabularyLayout::legacy`](super::manifest::VocabularyLayout).
+    pub fn parse(bytes: &[u8], path: &str, legacy: bool) -> Result<Self, BundleError> {
+        let parts = || -> Result<_, String> {
+            let file: File = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+            check(&file.added_tokens)?;
+            let adapt = |part: Value| if legacy { part } else { without_prefix(part) };
+            // Without what would add tokens to a piece of a prompt or cut it.
+            let json = serde_json::to_vec(&json!({
+                "version": "1.0",
+                "truncation": null,
+                "padding": null,
+                "added_tokens": [],
+                "normalizer": adapt(file.normalizer),
+                "pre_tokenizer": adapt(file.pre_tokenizer),
+                "post_processor": null,
+                "decoder": file.decoder,
+                "model": file.model,
+            }))
+            .map_err(|error| error.to_string())?;
+            let added = file.added_tokens;
+            let plain = Tokenizer::from_bytes(json).map_err(|error| error.to_string())?;
+            if plain.get_vocab(false).values().any(|id| *id > MAX_ID) {
+                return Err(format!("it has an id above {MAX_ID}"));
+            }
+            Ok((added, plain))
+        };
+        match parts() {
+            Ok((added, plain)) => Ok(TokenizerFile { path: path.to_string(), added, plain }),
+            Err(reason) => Err(BundleError::Tokenizer { path: path.to_string(), reason }),
+        }
+    }
+
+    /// The ids of the text model.
+    pub fn model_ids(&self) -> Vec<u32> {
+        self.plain.get_vocab(false).into_values().collect()
+    }
+
+    /// One more than the largest id.
+    pub fn size(&self) -> usize {
+        let added = self.added.iter().map(|token| token.id);
+        added.chain(self.model_ids()).max().map_or(0, |id| id as usize + 1)
+    }
+}
+
+fn check(added: &[AddedToken]) -> Result<(), String> {
+    let mut seen = std::collections::HashSet::new();
+    for token in added {
+        if token.content.is_empty() || token.id > MAX_ID {
+            return Err(format!("the added token {} is empty or out of range", token.id));
+        }
+        if !seen.insert(&token.content) {
+            return Err(format!("the added token `{}` is there twice", token.content));
+        }
+    }
+    Ok(())
+}
+
+/// A normalizer or pre-tokenizer that no longer puts a `▁` in front of the text.
+fn without_prefix(part: Value) -> Value {
+    let Value::Object(mut object) = part else { return part };
+    match object.get("type").and_then(Value::as_str) {
+        Some("Prepend") => return Value::Null,
+        Some("Metaspace") => {
+            object.insert("prepend_scheme".into(), "never".into());
+        }
+        Some("Sequence") => {
+            for key in ["normalizers", "pretokenizers"] {
+                if let Some(Value::Array(parts)) = object.get_mut(key) {
+                    let kept = parts.drain(..).map(without_prefix).filter(|part| !part.is_null());
+                    *parts = kept.collect::<Vec<_>>();
+                }
+            }
+        }
+        _ => {}
+    }
+    Value::Object(object)
+}

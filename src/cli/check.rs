@@ -1,0 +1,107 @@
+//! `agpt check`: all diagnostics of some files, and nothing else.
+
+use std::path::{Path, PathBuf};
+
+use crate::base::{Diagnostic, Severity, Sources};
+use crate::plan;
+
+use super::Exit;
+use super::source;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// .agpt files, or folders to look through
+    #[arg(required = true)]
+    paths: Vec<PathBuf>,
+    /// Print diagnostics as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: &Args) -> Exit {
+    let mut files = Vec::new();
+    for path in &args.paths {
+        if let Err(error) = collect(path, &mut files) {
+            source::complain(&format!("{} cannot be listed: {error}", path.display()), None);
+            return Exit::Usage;
+        }
+    }
+    let mut all = Vec::new();
+    let mut json = Vec::new();
+    for file in &files {
+        let compilation = match source::compile(file) {
+            Ok(compilation) => compilation,
+            Err(exit) => return exit,
+        };
+        let mut diagnostics = compilation.diagnostics;
+        // Limits of the plan are errors of the file too.
+        if let Some(program) = &compilation.program {
+            for entry in &program.entries {
+                diagnostics.extend(plan::lower(program, *entry).err());
+            }
+        }
+        if args.json {
+            json.extend(diagnostics.iter().map(|d| to_json(d, &compilation.sources)));
+        } else {
+            source::show(&diagnostics, &compilation.sources);
+        }
+        all.extend(diagnostics);
+    }
+    let errors = all.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
+    if args.json {
+        println!("{}", serde_json::json!({ "files": files.len(), "diagnostics": json }));
+    } else if all.is_empty() {
+        eprintln!("{} checked, no errors", count(files.len()));
+    } else {
+        source::summary(&all);
+    }
+    if errors { Exit::Invalid } else { Exit::Success }
+}
+
+fn count(files: usize) -> String {
+    if files == 1 { "1 file".to_string() } else { format!("{files} files") }
+}
+
+/// A file as it is; a folder's .agpt files in order of their names.
+fn collect(path: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    if !path.is_dir() {
+        files.push(path.to_path_buf());
+        return Ok(());
+    }
+    let mut entries: Vec<PathBuf> =
+        std::fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
+    entries.sort();
+    for entry in entries {
+        // Links to folders could lead in circles.
+        let is_link = entry.is_symlink();
+        if (entry.is_dir() && !is_link) || entry.extension().is_some_and(|e| e == "agpt") {
+            collect(&entry, files)?;
+        }
+    }
+    Ok(())
+}
+
+fn to_json(diagnostic: &Diagnostic, sources: &Sources) -> serde_json::Value {
+    let labels: Vec<_> = diagnostic
+        .labels
+        .iter()
+        .map(|label| {
+            serde_json::json!({
+                "file": sources.get(label.span.source).map(|file| &file.name),
+                "start": label.span.start,
+                "end": label.span.end,
+                "text": label.text,
+            })
+        })
+        .collect();
+    serde_json::json!({
+        "code": diagnostic.code,
+        "severity": match diagnostic.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        },
+        "message": diagnostic.message,
+        "labels": labels,
+        "help": diagnostic.help,
+    })
+}

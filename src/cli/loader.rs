@@ -1,0 +1,97 @@
+//! Modules from the standard library inside the program and from files.
+
+use std::path::{Component, Path, PathBuf};
+
+use crate::bundle::embedded;
+use crate::lang::{LoadError, LoadedModule, Loader, ModuleId};
+
+/// `std/…` is embedded; `./…` and `../…` are files, relative to the file that uses them.
+pub struct FileLoader;
+
+impl Loader for FileLoader {
+    fn load(&self, from: &ModuleId, path: &str) -> Result<LoadedModule, LoadError> {
+        if let Some(name) = path.strip_prefix("std/") {
+            return standard(name);
+        }
+        if path.starts_with("./") || path.starts_with("../") {
+            return file(from, path);
+        }
+        Err(LoadError::NotFound { similar: standard_names() })
+    }
+}
+
+fn standard_names() -> Vec<String> {
+    embedded::modules().map(|name| format!("std/{name}")).collect()
+}
+
+fn standard(name: &str) -> Result<LoadedModule, LoadError> {
+    let text =
+        embedded::module(name).ok_or_else(|| LoadError::NotFound { similar: standard_names() })?;
+    let path = format!("std/{name}");
+    Ok(LoadedModule { id: ModuleId(path.clone()), name: format!("{path}.agpt"), text: text.into() })
+}
+
+fn file(from: &ModuleId, path: &str) -> Result<LoadedModule, LoadError> {
+    // The standard library is not in a folder of the user's.
+    if from.0.starts_with("std/") {
+        return Err(LoadError::NotFound { similar: standard_names() });
+    }
+    let folder = Path::new(&from.0).parent().unwrap_or(Path::new(""));
+    let file = tidy(&folder.join(format!("{path}.agpt")));
+    match std::fs::read_to_string(&file) {
+        Ok(text) => {
+            let name = file.display().to_string();
+            Ok(LoadedModule { id: ModuleId(name.clone()), name, text })
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(LoadError::NotFound { similar: neighbours(&file, path) })
+        }
+        Err(error) => Err(LoadError::Unreadable(error.to_string())),
+    }
+}
+
+/// Without `.` and without `name/..`, so that two ways to write a path give one module.
+fn tidy(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir
+                if matches!(out.components().next_back(), Some(Component::Normal(_))) =>
+            {
+                out.pop();
+            }
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+/// The modules beside a missing file, as one would write them after `use`.
+fn neighbours(file: &Path, path: &str) -> Vec<String> {
+    let folder = match file.parent() {
+        Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
+        Some(folder) => folder,
+        None => return Vec::new(),
+    };
+    let prefix = path.rsplit_once('/').map_or(".", |(prefix, _)| prefix);
+    let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "agpt"))
+        .filter_map(|path| Some(format!("{prefix}/{}", path.file_stem()?.to_str()?)))
+        .collect();
+    names.sort();
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_tidied() {
+        assert_eq!(tidy(Path::new("a/./b/../c.agpt")), Path::new("a/c.agpt"));
+        assert_eq!(tidy(Path::new("../../c.agpt")), Path::new("../../c.agpt"));
+    }
+}

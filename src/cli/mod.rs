@@ -1,0 +1,101 @@
+//! The command line: one file per subcommand. The only layer that prints.
+
+mod check;
+mod exit;
+mod loader;
+mod models;
+mod output;
+mod params;
+mod plan;
+mod progress;
+mod run;
+mod source;
+
+use std::ffi::OsString;
+
+use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+pub use exit::Exit;
+
+/// Typed pipelines for any-to-any generation of text, images, speech and music
+#[derive(Debug, Parser)]
+#[command(name = "agpt", version, about, max_term_width = 100, subcommand_required = true,
+    arg_required_else_help = true, disable_help_subcommand = true,
+    after_help = exit::HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Run a pipeline; its parameters are flags (`agpt run FILE --help` lists them)
+    Run(run::Args),
+    /// Check .agpt files without running anything
+    Check(check::Args),
+    /// Show the execution plan of a pipeline
+    Plan(plan::Args),
+    /// List the models at hand, or show or verify one
+    Models(models::Args),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell to complete in
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Runs the program on command-line arguments (the first is the program's name).
+pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let mut command = Cli::command();
+    // A pipeline's own parameters become flags of `run` before the line is parsed.
+    if let Some(file) = run::pipeline_file(&command, &args) {
+        let pipeline = run::pipeline_name(&args);
+        match run::prepare(&file, pipeline.as_deref()) {
+            Ok(prepared) => {
+                command = command.mut_subcommand("run", |run| prepared.flags(run));
+                return parse(command, &args, |matches| {
+                    let matches = matches.subcommand_matches("run");
+                    matches.map_or(Exit::Usage, |matches| run::run(&prepared, matches))
+                });
+            }
+            // `agpt run --help` and typing errors in other options come before the file's.
+            Err(exit) => return exit,
+        }
+    }
+    parse(command, &args, |matches| match Cli::from_arg_matches(matches) {
+        Ok(cli) => dispatch(cli.command),
+        Err(error) => usage(&error),
+    })
+}
+
+fn parse(
+    command: Command,
+    args: &[OsString],
+    then: impl FnOnce(&clap::ArgMatches) -> Exit,
+) -> Exit {
+    match command.try_get_matches_from(args) {
+        Ok(matches) => then(&matches),
+        Err(error) => usage(&error),
+    }
+}
+
+fn usage(error: &clap::Error) -> Exit {
+    // Printing help to a closed pipe is nothing to report.
+    let _ = error.print();
+    if error.use_stderr() { Exit::Usage } else { Exit::Success }
+}
+
+fn dispatch(action: Action) -> Exit {
+    match action {
+        // Without a file there is nothing to take parameters from; clap has said so.
+        Action::Run(_) => Exit::Usage,
+        Action::Check(args) => check::run(&args),
+        Action::Plan(args) => plan::run(&args),
+        Action::Models(args) => models::run(&args),
+        Action::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "agpt", &mut std::io::stdout());
+            Exit::Success
+        }
+    }
+}

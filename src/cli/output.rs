@@ -1,0 +1,142 @@
+//! Results: text to standard output, media to files that appear only when complete.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value as Json, json};
+
+use crate::base::Medium;
+use crate::base::atomic::write_atomic;
+use crate::media::encode_png;
+use crate::runtime::error::Failure;
+use crate::runtime::value::{Media, Value};
+
+use super::Exit;
+
+/// Prints to standard output; a reader that has gone away is no failure.
+pub fn stdout(text: &str) -> Exit {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => Exit::Success,
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Exit::Success,
+        Err(error) => {
+            eprintln!("standard output cannot be written: {error}");
+            Exit::Failed
+        }
+    }
+}
+
+/// Where results go and what is written into them.
+pub struct Outputs {
+    /// `--out`: a folder, or the file of a pipeline with one medium as its result.
+    pub out: Option<PathBuf>,
+    pub pipeline: String,
+    /// Whether the result is a single value without a name of its own.
+    pub single: bool,
+    /// The recipe that media carry in their metadata.
+    pub recipe: Json,
+    /// Collected for `--json`; otherwise results are printed as they come.
+    pub json: Option<serde_json::Map<String, Json>>,
+}
+
+const DEFAULT_FOLDER: &str = "out";
+
+impl Outputs {
+    /// Takes one named result.
+    pub fn take(&mut self, name: &str, value: &Value) -> Result<(), Failure> {
+        let written = self.write(name, value)?;
+        match &mut self.json {
+            Some(map) => {
+                map.insert(name.to_string(), written);
+            }
+            None => {
+                let line = match &written {
+                    Json::String(text) => text.clone(),
+                    other => other.to_string(),
+                };
+                let line =
+                    if self.single { format!("{line}\n") } else { format!("{name}: {line}\n") };
+                stdout(&line);
+            }
+        }
+        Ok(())
+    }
+
+    /// The value as JSON, media replaced by the paths of their files.
+    fn write(&self, name: &str, value: &Value) -> Result<Json, Failure> {
+        Ok(match value {
+            Value::None => Json::Null,
+            Value::Text(text) => json!(text.as_ref()),
+            Value::Int(value) => json!(value),
+            Value::Float(value) => json!(value),
+            Value::Bool(value) => json!(value),
+            Value::Duration(seconds) => json!(format!("{seconds}s")),
+            Value::Tokens(_, codes) => json!(codes.as_ref()),
+            Value::Media(media) => json!(self.save(name, media)?.display().to_string()),
+            Value::List(items) => {
+                let items = items
+                    .iter()
+                    .enumerate()
+                    .map(|(index, item)| self.write(&format!("{name}-{}", index + 1), item));
+                Json::Array(items.collect::<Result<_, _>>()?)
+            }
+            Value::Record(fields) => {
+                let fields = fields.iter().map(|(field, value)| {
+                    Ok((field.clone(), self.write(&format!("{name}-{field}"), value)?))
+                });
+                Json::Object(fields.collect::<Result<_, Failure>>()?)
+            }
+            Value::Prompt(_) => return Err(Failure::Defect("prompt", "result")),
+        })
+    }
+
+    fn save(&self, name: &str, media: &Media) -> Result<PathBuf, Failure> {
+        let (bytes, extension) = match media {
+            Media::Image(image) => {
+                let recipe = [("agpt".to_string(), self.recipe.to_string())];
+                (encode_png(image, &recipe)?, "png")
+            }
+        };
+        let path = self.path(name, media.medium(), extension)?;
+        write_atomic(&path, &bytes)
+            .map_err(|error| Failure::Output { path: path.clone(), reason: error.to_string() })?;
+        Ok(path)
+    }
+
+    /// An explicit file is replaced; in a folder a new name is found, so that nothing that was
+    /// made before is lost.
+    fn path(&self, name: &str, medium: Medium, extension: &str) -> Result<PathBuf, Failure> {
+        let folder = match &self.out {
+            Some(out) if self.single && !out.is_dir() && out.extension().is_some() => {
+                if out.extension().is_some_and(|given| !given.eq_ignore_ascii_case(extension)) {
+                    return Err(Failure::Output {
+                        path: out.clone(),
+                        reason: format!("the {medium} is written as .{extension}"),
+                    });
+                }
+                return Ok(out.clone());
+            }
+            Some(out) => out.clone(),
+            None => PathBuf::from(DEFAULT_FOLDER),
+        };
+        std::fs::create_dir_all(&folder)
+            .map_err(|error| Failure::Output { path: folder.clone(), reason: error.to_string() })?;
+        let stem = if self.single || name == self.pipeline {
+            name.to_string()
+        } else {
+            format!("{}-{name}", self.pipeline)
+        };
+        Ok(unused(&folder, &stem, extension))
+    }
+}
+
+fn unused(folder: &Path, stem: &str, extension: &str) -> PathBuf {
+    let first = folder.join(format!("{stem}.{extension}"));
+    if !first.exists() {
+        return first;
+    }
+    (2u64..)
+        .map(|number| folder.join(format!("{stem}-{number}.{extension}")))
+        .find(|path| !path.exists())
+        .unwrap_or(first)
+}

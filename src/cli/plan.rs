@@ -1,0 +1,70 @@
+//! `agpt plan`: the graph of a pipeline, for people and for drawing tools.
+
+use std::path::PathBuf;
+
+use crate::plan::{self, passes, print};
+
+use super::Exit;
+use super::source;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The .agpt file
+    file: PathBuf,
+    /// Which pipeline of the file
+    #[arg(long, value_name = "NAME")]
+    pipeline: Option<String>,
+    /// How to show the plan
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// Show the plan as lowered, before any pass
+    #[arg(long)]
+    raw: bool,
+    /// Say what each pass did
+    #[arg(long)]
+    explain_passes: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+enum Format {
+    #[default]
+    Text,
+    /// For Graphviz
+    Dot,
+    /// For Mermaid, which many code hosts draw
+    Mermaid,
+}
+
+pub fn run(args: &Args) -> Exit {
+    let (program, sources) = match source::program(&args.file) {
+        Ok(done) => done,
+        Err(exit) => return exit,
+    };
+    let entry = match source::choose(&program, &args.file, args.pipeline.as_deref()) {
+        Ok(entry) => entry,
+        Err(exit) => return exit,
+    };
+    let lowered = match plan::lower(&program, entry) {
+        Ok(lowered) => lowered,
+        Err(diagnostic) => {
+            source::show(&[diagnostic], &sources);
+            return Exit::Invalid;
+        }
+    };
+    let (optimised, reports) = passes::optimise(&lowered);
+    let shown = if args.raw { &lowered } else { &optimised };
+    if args.explain_passes {
+        for report in reports {
+            eprintln!(
+                "{:<6} {:<42} {:>5} → {} operations",
+                report.pass, report.purpose, report.before, report.after
+            );
+        }
+    }
+    let text = match args.format {
+        Format::Text => print::text(shown),
+        Format::Dot => print::dot(shown),
+        Format::Mermaid => print::mermaid(shown),
+    };
+    super::output::stdout(&text)
+}

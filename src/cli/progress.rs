@@ -1,0 +1,128 @@
+//! The run as seen on a terminal: what is being done, how far, how long it took.
+
+use std::io::IsTerminal;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value as Json, json};
+
+use crate::runtime::events::{Events, Generated};
+
+/// Shows progress on standard error when it is a terminal, and keeps the record of the run.
+pub struct Progress {
+    bar: ProgressBar,
+    stop: Arc<AtomicBool>,
+    streamed: String,
+    verbose: bool,
+    pub generated: Vec<Json>,
+    pub timings: Vec<Json>,
+}
+
+/// Set once by Ctrl-C; a second Ctrl-C ends the process at once.
+fn interrupted() -> Arc<AtomicBool> {
+    static FLAG: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+    FLAG.get_or_init(|| {
+        let flag = Arc::new(AtomicBool::new(false));
+        let seen = flag.clone();
+        // Without a handler Ctrl-C ends the process, which loses nothing but the tidy message.
+        let _ = ctrlc::set_handler(move || {
+            if seen.swap(true, Ordering::SeqCst) {
+                std::process::exit(130);
+            }
+        });
+        flag
+    })
+    .clone()
+}
+
+impl Progress {
+    pub fn new(quiet: bool, verbose: bool) -> Self {
+        let visible = !quiet && std::io::stderr().is_terminal();
+        let bar = if visible { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+        if visible {
+            bar.enable_steady_tick(Duration::from_millis(100));
+        }
+        Progress {
+            bar,
+            stop: interrupted(),
+            streamed: String::new(),
+            verbose,
+            generated: Vec::new(),
+            timings: Vec::new(),
+        }
+    }
+
+    pub fn done(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    fn style(&self, template: &str) {
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            self.bar.set_style(style);
+        }
+    }
+}
+
+impl Events for Progress {
+    fn loading(&mut self, what: &str) {
+        self.style("{spinner} {msg}");
+        self.bar.set_message(format!("loading {what}"));
+    }
+
+    fn started(&mut self, path: &str, doing: &str) {
+        self.streamed.clear();
+        self.style("{spinner} {msg}");
+        self.bar.set_message(format!("{doing} {path}"));
+    }
+
+    fn progress(&mut self, done: usize, total: usize) {
+        self.style("{spinner} {msg} [{bar:30}] {pos}/{len} {eta}");
+        self.bar.set_length(total as u64);
+        self.bar.set_position(done as u64);
+    }
+
+    fn text(&mut self, piece: &str) {
+        self.streamed.push_str(piece);
+        let line = self.streamed.replace('\n', " ");
+        self.style("{spinner} {msg}");
+        self.bar.set_message(line);
+    }
+
+    fn generated(&mut self, record: &Generated) {
+        if self.verbose {
+            let seconds = record.took.as_secs_f64();
+            let total = record.prompt_tokens + record.ids.len();
+            self.bar.suspend(|| {
+                eprintln!(
+                    "{}: prompt {:?} ({} tokens), reply {} tokens, {seconds:.2} s, {:.0} tokens/s",
+                    record.path,
+                    record.prompt,
+                    record.prompt_tokens,
+                    record.ids.len(),
+                    total as f64 / seconds.max(1e-9),
+                );
+            });
+        }
+        self.generated.push(json!({
+            "node": record.path,
+            "medium": record.medium.name(),
+            "prompt": record.prompt,
+            "prompt_tokens": record.prompt_tokens,
+            "ids": record.ids,
+            "seconds": record.took.as_secs_f64(),
+        }));
+    }
+
+    fn finished(&mut self, path: &str, took: Duration) {
+        if self.verbose {
+            self.bar.suspend(|| eprintln!("{path}: {:.2} s", took.as_secs_f64()));
+        }
+        self.timings.push(json!({ "node": path, "seconds": took.as_secs_f64() }));
+    }
+
+    fn cancelled(&mut self) -> bool {
+        self.stop.load(Ordering::SeqCst)
+    }
+}

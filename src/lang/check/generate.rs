@@ -1,0 +1,396 @@
+//! `generate`, `encode`, `decode`, and their settings.
+
+use crate::base::{Diagnostic, Literal, Medium, Span};
+use crate::lang::ir::{self, Expr, ExprKind};
+use crate::lang::settings::{self, Entry, Stage, TABLE};
+use crate::lang::syntax::ast::{self, Ident, StageValue};
+use crate::lang::types::Type;
+use crate::lang::words::{article, listing, nearest};
+
+use super::body::{Body, Mode};
+use super::did_you_mean;
+use super::expr::bare;
+
+impl Body<'_, '_> {
+    /// Reports what must not happen in a template.
+    pub fn effect_in_template(&mut self, span: Span, what: &str) {
+        self.error(
+            Diagnostic::error("E0506", format!("{what} has no place in a template"))
+                .label(span, "a template only says what goes into a prompt")
+                .help("do it in the pipeline and pass the result as an argument"),
+        );
+    }
+
+    fn refuse_here(&mut self, span: Span, what: &str) {
+        match self.mode {
+            Mode::Pipeline(_) => {}
+            Mode::Template(_) => self.effect_in_template(span, what),
+            Mode::Constant(place) => self.error(
+                Diagnostic::error("E0309", format!("{what} has no place in {place}"))
+                    .label(span, "happens at run time only")
+                    .help(format!("{place} is made of literals and constants only")),
+            ),
+        }
+    }
+
+    pub fn generate(
+        &mut self,
+        out: &ast::TypeExpr,
+        prompt: &ast::Expr,
+        stages: &[ast::Stage],
+        span: Span,
+    ) -> Expr {
+        self.refuse_here(span, "`generate`");
+        let out_span = out.span;
+        let out = self.checker.lower_type(self.module, out);
+        let prompt = self.expr(prompt, None);
+        let (medium, perceptual) = match &out {
+            Type::Medium(medium) => (*medium, *medium != Medium::Text),
+            Type::Tokens(medium) => (*medium, false),
+            Type::Error => return Self::error_expr(span),
+            other => {
+                let diagnostic = Diagnostic::error("E0509", format!("{other} cannot be generated"))
+                    .label(out_span, "not a medium");
+                self.error(match other {
+                    Type::Union(_) | Type::Record(_) => diagnostic
+                        .help("generating text held to a type is not in this version of agpt"),
+                    _ => {
+                        diagnostic.help("write text, image, speech, music or tokens of one of them")
+                    }
+                });
+                return Self::error_expr(span);
+            }
+        };
+        let prompt = self.prompt(prompt, &out, out_span);
+        let (semantic, perceptual) = self.stages(stages, medium, &out, perceptual);
+        let Some(prompt) = prompt else { return Self::error_expr(span) };
+        let generate = ir::Generate { out: out.clone(), prompt, semantic, perceptual };
+        Expr { kind: ExprKind::Generate(Box::new(generate)), ty: out, span }
+    }
+
+    /// A prompt for the output, or a value that makes a prompt of one turn.
+    fn prompt(&mut self, prompt: Expr, out: &Type, out_span: Span) -> Option<Expr> {
+        let span = prompt.span;
+        let ty = match &prompt.ty {
+            Type::Error => return None,
+            Type::Prompt(asked) => {
+                let serves = match (asked.as_ref(), out) {
+                    (Type::Medium(asked), Type::Tokens(medium)) => asked == medium,
+                    (asked, out) => asked == out,
+                };
+                if serves {
+                    return Some(prompt);
+                }
+                self.error(
+                    Diagnostic::error(
+                        "E0505",
+                        format!("this prompt asks for {asked}, but {out} is generated"),
+                    )
+                    .label(span, format!("asks for {asked}"))
+                    .label(out_span, format!("generates {out}"))
+                    .help(format!("write `generate {asked} from …`, or use another template")),
+                );
+                return None;
+            }
+            Type::Union(_) => Type::TEXT,
+            ty @ (Type::Medium(_) | Type::Tokens(_)) => ty.clone(),
+            other => {
+                let diagnostic = Diagnostic::error("E0505", format!("{other} is no prompt"))
+                    .label(span, "a template's prompt, a text, a medium or tokens are wanted here");
+                self.error(match other {
+                    Type::Option(_) => diagnostic.help("this may be none: write `… ?? other`"),
+                    Type::List(_) => {
+                        diagnostic.help("write a template whose user turn holds the list")
+                    }
+                    _ => diagnostic.help("put it in a text: \"{…}\""),
+                });
+                return None;
+            }
+        };
+        let value = self.fit(prompt, &ty, "a prompt");
+        if value.ty == Type::Error {
+            return None;
+        }
+        let ty = Type::Prompt(Box::new(out.clone()));
+        Some(Expr { kind: ExprKind::PromptOf(Box::new(value)), ty, span })
+    }
+
+    fn stages(
+        &mut self,
+        stages: &[ast::Stage],
+        medium: Medium,
+        out: &Type,
+        has_perceptual: bool,
+    ) -> (Vec<ir::Setting>, Vec<ir::Setting>) {
+        let mut given: [Option<Span>; 2] = [None, None];
+        let mut lists = [Vec::new(), Vec::new()];
+        for written in stages {
+            let stage = Stage::ALL.into_iter().find(|stage| stage.name() == written.name.text);
+            let Some(stage) = stage else {
+                self.unknown_stage(written, medium);
+                continue;
+            };
+            let place = stage as usize;
+            if let Some(first) = given[place] {
+                self.error(
+                    Diagnostic::error("E0405", format!("`{stage}` is given twice"))
+                        .label(written.name.span, "again here")
+                        .label(first, "first given here")
+                        .help("put all its settings in one"),
+                );
+            }
+            given[place] = Some(written.name.span);
+            let StageValue::Settings(settings) = &written.value else {
+                self.error(
+                    Diagnostic::error("E0407", format!("`{stage}` holds settings"))
+                        .label(written.name.span, "its settings stand in braces")
+                        .help(format!("write `{stage}: {{ name: value }}`")),
+                );
+                continue;
+            };
+            if stage == Stage::Perceptual && !has_perceptual {
+                self.no_perceptual(written.name.span, out);
+                continue;
+            }
+            lists[place] = self.settings(settings, stage, medium, "generate");
+        }
+        let [semantic, perceptual] = lists;
+        (semantic, perceptual)
+    }
+
+    fn no_perceptual(&mut self, span: Span, out: &Type) {
+        let (why, help) = match out {
+            Type::Tokens(medium) => (
+                "tokens come out of the language model as they are",
+                format!("write these settings at `decode`, which makes {medium} of the tokens"),
+            ),
+            _ => (
+                "text comes out of the language model as it is",
+                "only `semantic` settings apply".to_string(),
+            ),
+        };
+        self.error(
+            Diagnostic::error("E0406", format!("generating {out} has no perceptual stage"))
+                .label(span, why)
+                .help(help),
+        );
+    }
+
+    fn unknown_stage(&mut self, written: &ast::Stage, medium: Medium) {
+        let name = &written.name.text;
+        let known = TABLE
+            .iter()
+            .find(|entry| entry.name == *name && entry.media.contains(&medium))
+            .or_else(|| TABLE.iter().find(|entry| entry.name == *name));
+        let diagnostic = match known {
+            Some(entry) => {
+                Diagnostic::error("E0407", format!("`{name}` stands outside of its stage"))
+                    .label(written.name.span, "a setting, not a stage")
+                    .help(format!("move it: `{}: {{ {name}: … }}`", entry.stage))
+            }
+            None => {
+                let diagnostic = Diagnostic::error("E0407", format!("there is no stage `{name}`"))
+                    .label(written.name.span, "not a stage");
+                match nearest(name, Stage::ALL.map(Stage::name)) {
+                    Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+                    None => diagnostic.help("the stages are `semantic` and `perceptual`"),
+                }
+            }
+        };
+        self.error(diagnostic);
+        match &written.value {
+            StageValue::Bare(value) => {
+                self.expr(value, None);
+            }
+            StageValue::Settings(settings) => {
+                for setting in settings {
+                    if let Some(value) = &setting.value {
+                        self.expr(value, None);
+                    }
+                }
+            }
+        }
+    }
+
+    fn settings(
+        &mut self,
+        settings: &[ast::Setting],
+        stage: Stage,
+        medium: Medium,
+        keyword: &str,
+    ) -> Vec<ir::Setting> {
+        let mut out: Vec<ir::Setting> = Vec::new();
+        for setting in settings {
+            let shorthand;
+            let value = match &setting.value {
+                Some(value) => value,
+                None => {
+                    shorthand = ast::Expr::new(
+                        ast::ExprKind::Name(setting.name.text.clone()),
+                        setting.name.span,
+                    );
+                    &shorthand
+                }
+            };
+            let Some(entry) = settings::find(&setting.name.text, stage, medium) else {
+                self.unknown_setting(&setting.name, stage, medium, keyword);
+                if setting.value.is_some() {
+                    self.expr(value, None);
+                }
+                continue;
+            };
+            let wanted = entry.kind.ty();
+            let value = self.expect(value, &wanted, &format!("setting `{}`", entry.name));
+            self.check_range(entry, &value);
+            if let Some(first) = out.iter().find(|known| known.name == entry.name) {
+                let first = first.span;
+                self.error(
+                    Diagnostic::error("E0405", format!("`{}` is given twice", entry.name))
+                        .label(setting.name.span, "again here")
+                        .label(first, "first given here")
+                        .help("remove one of them"),
+                );
+                continue;
+            }
+            out.push(ir::Setting { name: entry.name, value, span: setting.span });
+        }
+        out
+    }
+
+    fn check_range(&mut self, entry: &Entry, value: &Expr) {
+        let ExprKind::Literal(literal) = &value.kind else { return };
+        if value.ty == Type::Error {
+            return;
+        }
+        if let Some(range) = entry.refuses(literal) {
+            let shown = match literal {
+                Literal::Float(value) => value.to_string(),
+                other => other.to_string(),
+            };
+            self.error(
+                Diagnostic::error("E0404", format!("`{}` cannot be {shown}", entry.name))
+                    .label(value.span, format!("must be {range}"))
+                    .help(entry.doc),
+            );
+        }
+    }
+
+    fn unknown_setting(&mut self, name: &Ident, stage: Stage, medium: Medium, keyword: &str) {
+        let text = name.text.as_str();
+        let other = match stage {
+            Stage::Semantic => Stage::Perceptual,
+            Stage::Perceptual => Stage::Semantic,
+        };
+        if settings::find(text, other, medium).is_some() {
+            let help = match keyword {
+                "decode" => "it belongs to the `generate` that makes the tokens, not to `decode`"
+                    .to_string(),
+                _ => format!("move it: `{other}: {{ {text}: … }}`"),
+            };
+            self.error(
+                Diagnostic::error("E0402", format!("`{text}` is a {other} setting"))
+                    .label(name.span, format!("not one of the {stage} stage"))
+                    .help(help),
+            );
+            return;
+        }
+        let elsewhere: Vec<&str> = TABLE
+            .iter()
+            .filter(|entry| entry.name == text)
+            .flat_map(|entry| entry.media.iter().map(|medium| medium.name()))
+            .collect();
+        if !elsewhere.is_empty() {
+            self.error(
+                Diagnostic::error("E0403", format!("{medium} has no setting `{text}`"))
+                    .label(name.span, format!("a setting of {}", listing(&elsewhere, "and")))
+                    .help(self.available(stage, medium)),
+            );
+            return;
+        }
+        let here = settings::of(stage, medium).map(|entry| entry.name);
+        let all = TABLE.iter().map(|entry| entry.name);
+        let diagnostic = Diagnostic::error("E0401", format!("there is no setting `{text}`"))
+            .label(name.span, "not known");
+        let mut diagnostic = did_you_mean(diagnostic, text, here.chain(all));
+        if diagnostic.help.is_none() {
+            diagnostic = diagnostic.help(self.available(stage, medium));
+        }
+        self.error(diagnostic);
+    }
+
+    fn available(&self, stage: Stage, medium: Medium) -> String {
+        let names: Vec<&str> = settings::of(stage, medium).map(|entry| entry.name).collect();
+        if names.is_empty() {
+            format!("{medium} has no {stage} settings")
+        } else {
+            format!("the {stage} settings of {medium} are {}", listing(&names, "and"))
+        }
+    }
+
+    pub fn encode(&mut self, inner: &ast::Expr, span: Span, want: Option<&Type>) -> Expr {
+        self.refuse_here(span, "`encode`");
+        let hint = match bare(want) {
+            Some(Type::Tokens(medium)) => Some(Type::Medium(*medium)),
+            _ => None,
+        };
+        let value = self.expr(inner, hint.as_ref());
+        let value = match &value.ty {
+            Type::Union(_) => self.fit(value, &Type::TEXT, "what is encoded"),
+            _ => value,
+        };
+        match &value.ty {
+            Type::Medium(medium) => {
+                let ty = Type::Tokens(*medium);
+                Expr { kind: ExprKind::Encode(Box::new(value)), ty, span }
+            }
+            Type::Error => Self::error_expr(span),
+            other => {
+                let diagnostic =
+                    Diagnostic::error("E0301", format!("`encode` takes a medium, not {other}"))
+                        .label(value.span, format!("is {other}"));
+                self.error(match other {
+                    Type::Option(_) => diagnostic.help("this may be none: write `(… ?? other)`"),
+                    Type::List(_) => diagnostic.help("encode each item: `[encode x for x in …]`"),
+                    _ => diagnostic,
+                });
+                Self::error_expr(span)
+            }
+        }
+    }
+
+    pub fn decode(
+        &mut self,
+        tokens: &ast::Expr,
+        written: &[ast::Setting],
+        span: Span,
+        want: Option<&Type>,
+    ) -> Expr {
+        self.refuse_here(span, "`decode`");
+        let hint = match bare(want) {
+            Some(Type::Medium(medium)) => Some(Type::Tokens(*medium)),
+            _ => None,
+        };
+        let tokens = self.expr(tokens, hint.as_ref());
+        let medium = match &tokens.ty {
+            Type::Tokens(medium) => *medium,
+            Type::Error => return Self::error_expr(span),
+            other => {
+                let diagnostic =
+                    Diagnostic::error("E0301", format!("`decode` takes tokens, not {other}"))
+                        .label(tokens.span, format!("is {other}"));
+                self.error(match other {
+                    Type::Medium(medium) => diagnostic.help(format!(
+                        "it is {} already; `decode` makes it of tokens<{medium}>",
+                        article(medium.name()),
+                    )),
+                    Type::List(_) => diagnostic.help("decode each item: `[decode t for t in …]`"),
+                    _ => diagnostic,
+                });
+                return Self::error_expr(span);
+            }
+        };
+        let perceptual = self.settings(written, Stage::Perceptual, medium, "decode");
+        let kind = ExprKind::Decode { tokens: Box::new(tokens), perceptual };
+        Expr { kind, ty: Type::Medium(medium), span }
+    }
+}

@@ -1,0 +1,157 @@
+//! Types: from resolved syntax trees to the typed IR.
+
+mod body;
+mod calls;
+mod coerce;
+mod declare;
+mod expr;
+mod generate;
+mod lists;
+mod operators;
+mod order;
+mod template;
+mod type_exprs;
+
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+
+use crate::base::{Diagnostic, Literal, Severity, Span};
+
+use super::ir;
+use super::resolve::{ItemRef, ModuleIndex, Resolved, Target};
+use super::syntax::ast::{Ident, ItemKind};
+use super::types::Type;
+use super::words::nearest;
+
+/// Something that is worked out once, when it is first needed.
+enum Slot<T> {
+    /// Being worked out: meeting it again is a circle.
+    Open,
+    Done(T),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Callable {
+    Pipeline(ir::PipelineId),
+    Template(ir::TemplateId),
+}
+
+/// What a caller needs to know of a pipeline or template.
+struct Signature {
+    name: String,
+    params: Vec<ir::Param>,
+    result: Type,
+    callable: Callable,
+    item: ItemRef,
+    span: Span,
+}
+
+struct Checker<'a> {
+    resolved: &'a Resolved,
+    diagnostics: Vec<Diagnostic>,
+    used_imports: HashSet<(ModuleIndex, usize)>,
+    types: HashMap<ItemRef, Slot<Type>>,
+    consts: HashMap<ItemRef, Slot<(Literal, Type)>>,
+    /// How many types or constants are being worked out inside of each other.
+    chain: usize,
+    signatures: HashMap<ItemRef, Rc<Signature>>,
+    pipelines: Vec<ir::Pipeline>,
+    templates: Vec<ir::Template>,
+    /// Who calls whom, for recursion and for what the program needs.
+    calls: HashMap<ItemRef, Vec<(ItemRef, Span)>>,
+}
+
+/// Checks everything that was loaded; a program comes back where nothing is wrong.
+pub fn check(resolved: &Resolved, diagnostics: &mut Vec<Diagnostic>) -> Option<ir::Program> {
+    let mut checker = Checker {
+        resolved,
+        diagnostics: Vec::new(),
+        used_imports: HashSet::new(),
+        types: HashMap::new(),
+        consts: HashMap::new(),
+        chain: 0,
+        signatures: HashMap::new(),
+        pipelines: Vec::new(),
+        templates: Vec::new(),
+        calls: HashMap::new(),
+    };
+    checker.declare();
+    checker.bodies();
+    let order = order::order(&mut checker);
+    let failed = |list: &[Diagnostic]| list.iter().any(|d| d.severity == Severity::Error);
+    if failed(diagnostics) || failed(&checker.diagnostics) {
+        // What is unused may be so only because of a mistake elsewhere.
+        checker.diagnostics.retain(|diagnostic| diagnostic.severity == Severity::Error);
+        diagnostics.append(&mut checker.diagnostics);
+        return None;
+    }
+    checker.unused_imports();
+    diagnostics.append(&mut checker.diagnostics);
+    Some(order::program(checker.pipelines, checker.templates, order))
+}
+
+impl<'a> Checker<'a> {
+    fn error(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// What a name at the top of a module means; marks an import as used.
+    fn lookup(&mut self, module: ModuleIndex, name: &str) -> Option<Target> {
+        let binding = self.resolved.modules[module].names.get(name)?;
+        if let Some(import) = binding.import {
+            self.used_imports.insert((module, import));
+        }
+        Some(binding.target)
+    }
+
+    /// `module.name`
+    fn member(&mut self, module: ModuleIndex, name: &Ident) -> Target {
+        match super::resolve::member(self.resolved, module, name) {
+            Ok(target) => target,
+            Err(diagnostic) => {
+                self.error(diagnostic);
+                Target::Broken
+            }
+        }
+    }
+
+    fn item(&self, item: ItemRef) -> &'a super::syntax::ast::Item {
+        &self.resolved.modules[item.module].file.items[item.item]
+    }
+
+    /// Names at the top of a module that stand for a kind of thing.
+    fn names_of(&self, module: ModuleIndex, keep: impl Fn(&ItemKind) -> bool) -> Vec<&'a str> {
+        let names = self.resolved.modules[module].names.iter();
+        let kept = names.filter(|(_, binding)| match binding.target {
+            Target::Item(item) => keep(&self.item(item).kind),
+            _ => false,
+        });
+        kept.map(|(name, _)| name.as_str()).collect()
+    }
+
+    fn unused_imports(&mut self) {
+        for (index, module) in self.resolved.modules.iter().enumerate() {
+            for (import, named) in module.imports.iter().enumerate() {
+                if !self.used_imports.contains(&(index, import)) && !named.name.starts_with('_') {
+                    self.diagnostics.push(
+                        Diagnostic::warning("W0202", format!("`{}` is never used", named.name))
+                            .label(named.span, "imported here")
+                            .help("remove the import"),
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// `help` with a did-you-mean, if there is a near name.
+fn did_you_mean<'n>(
+    diagnostic: Diagnostic,
+    name: &str,
+    candidates: impl IntoIterator<Item = &'n str>,
+) -> Diagnostic {
+    match nearest(name, candidates) {
+        Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+        None => diagnostic,
+    }
+}

@@ -1,0 +1,239 @@
+//! The typed IR: what a checked program means, with every name resolved and every default,
+//! coercion and setting made explicit. Lowering to a plan needs nothing else.
+
+use crate::base::{Literal, Medium, Span};
+
+use super::types::Type;
+
+/// Index into [`Program::pipelines`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PipelineId(pub u32);
+
+/// Index into [`Program::templates`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TemplateId(pub u32);
+
+/// A local variable, unique within its pipeline or template.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LocalId(pub u32);
+
+/// A checked program: the root file with all that it uses.
+#[derive(Debug, Clone, Default)]
+pub struct Program {
+    /// Callees come before their callers (the language has no recursion).
+    pub pipelines: Vec<Pipeline>,
+    pub templates: Vec<Template>,
+    /// Pipelines declared in the root file, in source order: those a user can run.
+    pub entries: Vec<PipelineId>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Pipeline {
+    pub name: String,
+    /// Module path as written in `use`, such as `std/image`; empty for the root file.
+    pub module: String,
+    pub doc: Option<String>,
+    pub params: Vec<Param>,
+    pub ret: Type,
+    pub body: Block,
+    pub span: Span,
+}
+
+#[derive(Debug, Clone)]
+pub struct Template {
+    pub name: String,
+    pub module: String,
+    pub doc: Option<String>,
+    pub params: Vec<Param>,
+    /// What the hole `{out}` holds.
+    pub out: Type,
+    pub turns: Vec<Turn>,
+    pub span: Span,
+}
+
+#[derive(Debug, Clone)]
+pub struct Param {
+    pub local: LocalId,
+    pub name: String,
+    pub doc: Option<String>,
+    pub ty: Type,
+    /// Already coerced to `ty`; a literal expression over constants, never over other parameters.
+    pub default: Option<Expr>,
+    pub span: Span,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    System,
+    User,
+    Assistant,
+}
+
+#[derive(Debug, Clone)]
+pub struct Turn {
+    pub role: Role,
+    pub parts: Vec<Part>,
+    pub span: Span,
+}
+
+/// A piece of a turn. Texts and media may alternate freely.
+#[derive(Debug, Clone)]
+pub enum Part {
+    Text(String),
+    /// `text`, a medium, `tokens<medium>`, a list of those, or another template's prompt is
+    /// spliced in; scalars are coerced to text before (see [`ExprKind::Interpolate`]).
+    Hole(Expr),
+    /// The hole that the model fills: last part of the last turn, which is the assistant's.
+    Out,
+}
+
+/// Bindings in order, then the value.
+#[derive(Debug, Clone)]
+pub struct Block {
+    pub lets: Vec<Let>,
+    pub result: Box<Expr>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Let {
+    pub local: LocalId,
+    pub name: String,
+    pub value: Expr,
+    pub span: Span,
+}
+
+#[derive(Debug, Clone)]
+pub struct Expr {
+    pub kind: ExprKind,
+    pub ty: Type,
+    pub span: Span,
+}
+
+#[derive(Debug, Clone)]
+pub enum ExprKind {
+    Literal(Literal),
+    Local(LocalId),
+    Record(Vec<(String, Expr)>),
+    Field(Box<Expr>, String),
+    List(Vec<Expr>),
+    /// `list[int]`; an index out of range is an error of the run with this span.
+    Index(Box<Expr>, Box<Expr>),
+    /// String interpolation; holes are text, int, float, bool, duration or a literal union.
+    Interpolate(Vec<Segment>),
+    Unary(UnaryOp, Box<Expr>),
+    Binary(BinaryOp, Box<Expr>, Box<Expr>),
+    If {
+        cond: Box<Expr>,
+        then: Block,
+        otherwise: Block,
+    },
+    /// `[body for item in source if filter]`
+    For {
+        item: LocalId,
+        source: Box<Expr>,
+        filter: Option<Box<Expr>>,
+        body: Box<Expr>,
+    },
+    /// All arguments present and in parameter order.
+    Call {
+        pipeline: PipelineId,
+        args: Vec<Expr>,
+    },
+    /// A template applied: a prompt value. All arguments present and in parameter order.
+    Prompt {
+        template: TemplateId,
+        args: Vec<Expr>,
+    },
+    /// A bare text, medium or tokens used as a prompt: one user turn with just that.
+    PromptOf(Box<Expr>),
+    Generate(Box<Generate>),
+    /// medium → tokens<medium>
+    Encode(Box<Expr>),
+    /// tokens<medium> → medium
+    Decode {
+        tokens: Box<Expr>,
+        perceptual: Vec<Setting>,
+    },
+    /// `file("cat.png")`: a medium read from a path relative to the source file's folder.
+    File {
+        path: String,
+        medium: Medium,
+    },
+    /// `length(list)`
+    Length(Box<Expr>),
+    /// int → float, T → T?, literal union → text, none → T?: same value under a wider type.
+    Coerce(Box<Expr>),
+}
+
+#[derive(Debug, Clone)]
+pub enum Segment {
+    Text(String),
+    Hole(Expr),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum UnaryOp {
+    Not,
+    Negate,
+}
+
+/// Operators; arithmetic on int or float (both sides already of one type), `Add` also joins
+/// texts and lists; `Coalesce` is `a ?? b` (left when it is not none).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum BinaryOp {
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Remainder,
+    Equal,
+    NotEqual,
+    Less,
+    LessEqual,
+    Greater,
+    GreaterEqual,
+    And,
+    Or,
+    Coalesce,
+}
+
+impl BinaryOp {
+    /// As written in a source text.
+    pub fn symbol(self) -> &'static str {
+        match self {
+            BinaryOp::Add => "+",
+            BinaryOp::Subtract => "-",
+            BinaryOp::Multiply => "*",
+            BinaryOp::Divide => "/",
+            BinaryOp::Remainder => "%",
+            BinaryOp::Equal => "==",
+            BinaryOp::NotEqual => "!=",
+            BinaryOp::Less => "<",
+            BinaryOp::LessEqual => "<=",
+            BinaryOp::Greater => ">",
+            BinaryOp::GreaterEqual => ">=",
+            BinaryOp::And => "and",
+            BinaryOp::Or => "or",
+            BinaryOp::Coalesce => "??",
+        }
+    }
+}
+
+/// Two-stage generation: the language model makes tokens, a de-tokenizer makes the medium.
+#[derive(Debug, Clone)]
+pub struct Generate {
+    /// `text`, a medium, or `tokens<medium>` when only the semantic stage is wanted.
+    pub out: Type,
+    pub prompt: Expr,
+    pub semantic: Vec<Setting>,
+    pub perceptual: Vec<Setting>,
+}
+
+/// A setting that the user wrote; absent ones take the bundle's defaults.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    /// A name from the table in `lang::settings`.
+    pub name: &'static str,
+    pub value: Expr,
+    pub span: Span,
+}

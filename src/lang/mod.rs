@@ -1,0 +1,40 @@
+//! The compiler's front end: source → syntax → resolved names → types → typed IR.
+//! Pure: no file is read here and no model is known here.
+
+mod check;
+pub mod fold;
+pub mod ir;
+mod loader;
+pub mod printer;
+mod resolve;
+pub mod settings;
+pub mod syntax;
+pub mod types;
+mod words;
+
+use crate::base::{Diagnostic, Sources};
+
+pub use loader::{LoadError, LoadedModule, Loader, MemoryLoader, ModuleId, root_id};
+
+/// What came of a source text.
+#[derive(Debug)]
+pub struct Compilation {
+    /// All texts that were read; spans of the diagnostics and of the program point into them.
+    pub sources: Sources,
+    /// There if and only if no diagnostic is an error.
+    pub program: Option<ir::Program>,
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Compiles a root file with all that it uses.
+pub fn compile(root_name: &str, root_text: &str, loader: &dyn Loader) -> Compilation {
+    let mut sources = Sources::default();
+    let mut diagnostics = Vec::new();
+    let resolved = resolve::resolve(root_name, root_text, loader, &mut sources, &mut diagnostics);
+    let program = check::check(&resolved, &mut diagnostics);
+    // In reading order, so that the first mistake comes first.
+    diagnostics.sort_by_key(|diagnostic| {
+        diagnostic.labels.first().map(|label| (label.span.source, label.span.start))
+    });
+    Compilation { sources, program, diagnostics }
+}

@@ -1,0 +1,174 @@
+//! Modules: loads what the root file uses, and says what each name at the top of a file means.
+
+mod cycles;
+mod names;
+
+use std::collections::HashMap;
+
+use crate::base::{Diagnostic, Sources, Span};
+
+use super::loader::{LoadError, Loader, ModuleId, root_id};
+use super::syntax::{self, ast};
+use super::words::nearest;
+
+pub use names::{BUILTIN_FUNCTIONS, BUILTIN_TYPES, member};
+
+/// More modules than this are a loader's mistake.
+const MAX_MODULES: usize = 512;
+
+/// A place in [`Resolved::modules`].
+pub type ModuleIndex = usize;
+
+/// A declaration: its module and its place in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ItemRef {
+    pub module: ModuleIndex,
+    pub item: usize,
+}
+
+/// What a name at the top of a file means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    Item(ItemRef),
+    Module(ModuleIndex),
+    /// Its declaration has a mistake that was reported.
+    Broken,
+}
+
+#[derive(Debug, Clone)]
+pub struct Binding {
+    pub target: Target,
+    /// Where the name is declared or imported.
+    pub span: Span,
+    /// For an imported name, its place in [`Module::imports`].
+    pub import: Option<usize>,
+}
+
+/// One imported name.
+#[derive(Debug, Clone)]
+pub struct Import {
+    pub name: String,
+    pub span: Span,
+}
+
+#[derive(Debug)]
+pub struct Module {
+    /// As first written after `use`; empty for the root file.
+    pub path: String,
+    pub file: ast::File,
+    pub names: HashMap<String, Binding>,
+    pub imports: Vec<Import>,
+    /// What each `use` led to, by place among the file's items.
+    uses: HashMap<usize, Option<ModuleIndex>>,
+}
+
+#[derive(Debug, Default)]
+pub struct Resolved {
+    /// The root file first.
+    pub modules: Vec<Module>,
+}
+
+/// Reads the root file and all modules it uses, directly or not.
+pub fn resolve(
+    root_name: &str,
+    root_text: &str,
+    loader: &dyn Loader,
+    sources: &mut Sources,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Resolved {
+    let mut ids: Vec<ModuleId> = vec![root_id(root_name)];
+    let mut known: HashMap<ModuleId, ModuleIndex> = HashMap::from([(ids[0].clone(), 0)]);
+    let mut modules = vec![read(String::new(), root_name, root_text, sources, diagnostics)];
+    let mut next = 0;
+    while next < modules.len() {
+        let mut uses = HashMap::new();
+        for (place, (path, span)) in used_paths(&modules[next].file) {
+            let target = match loader.load(&ids[next], &path) {
+                Ok(loaded) => match known.get(&loaded.id) {
+                    Some(index) => Some(*index),
+                    None if modules.len() >= MAX_MODULES => {
+                        diagnostics.push(
+                            Diagnostic::error("E0204", "too many modules")
+                                .label(span, format!("more than {MAX_MODULES}")),
+                        );
+                        None
+                    }
+                    None => {
+                        let index = modules.len();
+                        known.insert(loaded.id.clone(), index);
+                        ids.push(loaded.id);
+                        modules.push(read(
+                            path.clone(),
+                            &loaded.name,
+                            &loaded.text,
+                            sources,
+                            diagnostics,
+                        ));
+                        Some(index)
+                    }
+                },
+                Err(error) => {
+                    diagnostics.push(not_loaded(&path, span, &error));
+                    None
+                }
+            };
+            uses.insert(place, target);
+        }
+        modules[next].uses = uses;
+        next += 1;
+    }
+    let mut resolved = Resolved { modules };
+    cycles::check(&resolved, diagnostics);
+    names::bind(&mut resolved, diagnostics);
+    resolved
+}
+
+fn read(
+    path: String,
+    name: &str,
+    text: &str,
+    sources: &mut Sources,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Module {
+    let source = sources.add(name, text);
+    let parsed = syntax::parse(text, source);
+    diagnostics.extend(parsed.diagnostics);
+    Module {
+        path,
+        file: parsed.file,
+        names: HashMap::new(),
+        imports: Vec::new(),
+        uses: HashMap::new(),
+    }
+}
+
+fn used_paths(file: &ast::File) -> Vec<(usize, (String, Span))> {
+    let uses = file.items.iter().enumerate().filter_map(|(place, item)| match &item.kind {
+        ast::ItemKind::Use(item) => Some((place, (item.path.clone(), item.path_span))),
+        _ => None,
+    });
+    uses.collect()
+}
+
+fn not_loaded(path: &str, span: Span, error: &LoadError) -> Diagnostic {
+    match error {
+        LoadError::NotFound { similar } => {
+            let diagnostic = Diagnostic::error("E0204", format!("there is no module `{path}`"))
+                .label(span, "not found");
+            if let Some(near) = nearest(path, similar.iter().map(String::as_str)) {
+                diagnostic.help(format!("did you mean `{near}`?"))
+            } else if path.starts_with("./") || path.starts_with("../") {
+                diagnostic.help("the path is taken from the folder of this file, without `.agpt`")
+            } else if path.starts_with("std/") {
+                diagnostic
+            } else {
+                diagnostic
+                    .help(format!("a file beside this one is named with its folder: `./{path}`"))
+            }
+        }
+        LoadError::Unreadable(reason) => {
+            Diagnostic::error("E0204", format!("module `{path}` cannot be read: {reason}"))
+                .label(span, "")
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Source text → syntax tree.
+
+pub mod ast;
+mod build;
+mod docs;
+mod errors;
+mod expressions;
+mod operators;
+mod scan;
+mod strings;
+mod type_exprs;
+
+pub use build::parse;

@@ -1,0 +1,17 @@
+//! agpt: a typed pipeline language and runtime for any-to-any generation.
+//!
+//! The folders are the map; an arrow of imports only ever goes upwards in this list
+//! (docs/architecture.md has the drawing):
+//! cli → runtime → plan → lang, and runtime → bundle → models → nn → media → base.
+
+#![deny(unsafe_code)]
+
+pub mod base;
+pub mod bundle;
+pub mod cli;
+pub mod lang;
+pub mod media;
+pub mod models;
+pub mod nn;
+pub mod plan;
+pub mod runtime;

@@ -1,0 +1,16 @@
+//! Media as plain data: reading, writing and converting what people see and hear.
+//!
+//! One module per medium. Nothing here knows of models or of the language; the choices that a
+//! model makes (size, normalisation) come in as arguments.
+
+pub mod error;
+pub mod image;
+mod image_file;
+mod png_text;
+mod resize;
+
+pub use error::MediaError;
+pub use image::RgbImage;
+pub use image_file::{MAX_PIXELS, MAX_SIDE};
+pub use png_text::{encode_png, png_text, read_png_text};
+pub use resize::resize_bicubic;

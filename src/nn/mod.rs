@@ -1,0 +1,12 @@
+//! Layers and kernels that several networks share.
+//!
+//! Everything here is forward only. The CPU kernels split their work by output element, so
+//! their results do not depend on the number of threads.
+
+pub mod attention;
+pub mod conv;
+pub mod embedding;
+pub mod kv_cache;
+pub mod linear;
+pub mod norm;
+pub mod rope;

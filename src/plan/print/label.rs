@@ -1,0 +1,118 @@
+//! One line about an operation, shared by all printers.
+
+use crate::base::Literal;
+use crate::lang::ir::{Role, UnaryOp};
+use crate::plan::graph::{Op, Plan, RenderPart, RenderTurn};
+
+/// The operation with `operand(port)` where its inputs stand.
+pub fn describe(
+    plan: &Plan,
+    op: &Op,
+    operands: usize,
+    operand: &dyn Fn(usize) -> String,
+) -> String {
+    match op {
+        Op::Input(index) => {
+            format!("input {}", plan.inputs.get(*index).map_or("?", |input| input.name.as_str()))
+        }
+        Op::Literal(value) => shorten(&value.to_string()),
+        Op::File { path, medium } => format!("file {medium} {path:?}"),
+        Op::Record(names) => {
+            let fields: Vec<String> = names
+                .iter()
+                .enumerate()
+                .map(|(port, name)| format!("{name}: {}", operand(port)))
+                .collect();
+            format!("record {{ {} }}", fields.join(", "))
+        }
+        Op::Field(name) => format!("{}.{name}", operand(0)),
+        Op::List => {
+            let items: Vec<String> = (0..operands).map(operand).collect();
+            format!("list [{}]", items.join(", "))
+        }
+        Op::Index => format!("{}[{}]", operand(0), operand(1)),
+        Op::Interpolate(texts) => {
+            let mut out = String::new();
+            for (port, text) in texts.iter().enumerate() {
+                if port > 0 {
+                    out.push_str(&format!("{{{}}}", operand(port - 1)));
+                }
+                out.push_str(text);
+            }
+            format!("interpolate {}", Literal::Text(out))
+        }
+        Op::Unary(UnaryOp::Not) => format!("not {}", operand(0)),
+        Op::Unary(UnaryOp::Negate) => format!("-{}", operand(0)),
+        Op::Binary(op) => format!("{} {} {}", operand(0), op.symbol(), operand(1)),
+        Op::IsNone => format!("is-none {}", operand(0)),
+        Op::ToFloat => format!("to-float {}", operand(0)),
+        Op::Length => format!("length {}", operand(0)),
+        Op::Select => format!("select {} ? {} : {}", operand(0), operand(1), operand(2)),
+        Op::Encode(medium) => format!("encode {medium} {}", operand(0)),
+        Op::Render { turns, .. } => {
+            let last = turns.len().saturating_sub(1);
+            let turns: Vec<String> = turns
+                .iter()
+                .enumerate()
+                .map(|(index, turn)| render(turn, index == last, operand))
+                .collect();
+            format!("render {}", turns.join(" "))
+        }
+        Op::Generate { medium, settings } => {
+            format!("generate {medium} from {}{}", operand(0), with(settings, operand))
+        }
+        Op::Decode { medium, settings } => {
+            format!("decode {medium} {}{}", operand(0), with(settings, operand))
+        }
+        Op::Map(body) => {
+            let captured: Vec<String> = (1..operands).map(operand).collect();
+            let with = if captured.is_empty() {
+                String::new()
+            } else {
+                format!(" with {}", captured.join(", "))
+            };
+            format!("map {} ({} operations){with}", operand(0), body.node_count())
+        }
+    }
+}
+
+fn with(settings: &[&str], operand: &dyn Fn(usize) -> String) -> String {
+    if settings.is_empty() {
+        return String::new();
+    }
+    let list: Vec<String> = settings
+        .iter()
+        .enumerate()
+        .map(|(index, name)| format!("{name}: {}", operand(index + 1)))
+        .collect();
+    format!(" {{ {} }}", list.join(", "))
+}
+
+/// The reply goes where the last turn is the assistant's.
+fn render(turn: &RenderTurn, last: bool, operand: &dyn Fn(usize) -> String) -> String {
+    let role = match turn.role {
+        Role::System => "system",
+        Role::User => "user",
+        Role::Assistant => "assistant",
+    };
+    let mut text = String::new();
+    for part in &turn.parts {
+        match part {
+            RenderPart::Text(part) => text.push_str(part),
+            RenderPart::Port(port) => text.push_str(&format!("{{{}}}", operand(*port as usize))),
+        }
+    }
+    if last && turn.role == Role::Assistant {
+        text.push_str("{out}");
+    }
+    format!("{role}({})", Literal::Text(text))
+}
+
+/// Long literals are cut for display only.
+pub fn shorten(text: &str) -> String {
+    const LIMIT: usize = 60;
+    match text.char_indices().nth(LIMIT) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_string(),
+    }
+}

@@ -1,0 +1,137 @@
+//! What can go wrong in a run. Each failure becomes one diagnostic with the place in the
+//! source that asked for the operation.
+
+use std::path::PathBuf;
+
+use crate::base::{Diagnostic, Medium, Span};
+use crate::bundle::BundleError;
+use crate::media::MediaError;
+use crate::models;
+use crate::plan::arith::ArithError;
+
+/// The cause of a failed run.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error(transparent)]
+    Media(#[from] MediaError),
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    #[error("the model could not be run: {0}")]
+    Model(#[from] models::Error),
+    #[error(transparent)]
+    Arith(#[from] ArithError),
+    #[error("index {index} is outside a list of {length}")]
+    Index { index: i64, length: usize },
+    #[error("the prompt is empty")]
+    EmptyPrompt,
+    #[error(
+        "the prompt takes {prompt} tokens and the reply {reply} more, but the context of {model} is {context}"
+    )]
+    ContextTooShort { prompt: usize, reply: usize, context: usize, model: String },
+    #[error("`{name}` is {value}, but must be {range}")]
+    Setting { name: &'static str, value: String, range: String },
+    #[error("{0} is fixed at {1} tokens by the model, so `{2}` does not apply")]
+    FixedLength(Medium, usize, &'static str),
+    #[error("reading {0} files is not in this version of agpt")]
+    MediumInput(Medium),
+    #[error("a prompt of {0} turns cannot stand inside another prompt's turn")]
+    NestedTurns(usize),
+    #[error("{count} {medium} codes were given, but the model's {medium} decoder takes {expected}")]
+    CodeCount { medium: Medium, count: usize, expected: usize },
+    #[error("{medium} code {code} is outside the codebook of {size}")]
+    Code { medium: Medium, code: u32, size: usize },
+    #[error("{value:?} is not a value of type {expected}")]
+    Argument { value: String, expected: String, hint: String },
+    #[error("parameter `{0}` has no value")]
+    MissingInput(String),
+    #[error("{path} cannot be read: {reason}")]
+    TextFile { path: PathBuf, reason: String },
+    #[error("{path} cannot be written: {reason}")]
+    Output { path: PathBuf, reason: String },
+    #[error("the model gives no usable score to any token that may follow")]
+    NoCandidate,
+    #[error("the device cannot be used: {0}")]
+    Device(String),
+    #[error("this agpt cannot run networks of the architecture `{0}`")]
+    Architecture(String),
+    #[error(
+        "the tokenizer has {tokenizer} tokens, but the language model's embedding only {model} rows"
+    )]
+    VocabularySize { tokenizer: usize, model: usize },
+    #[error(
+        "the image decoder's configuration does not say for what size it was trained (`sample_size`)"
+    )]
+    Unsized,
+    #[error("the run was cancelled")]
+    Cancelled,
+    #[error("a {0} stands where the plan promised a {1} (a defect of agpt)")]
+    Defect(&'static str, &'static str),
+}
+
+impl Failure {
+    fn code(&self) -> &'static str {
+        match self {
+            Failure::Media(_) | Failure::MediumInput(_) | Failure::TextFile { .. } => "E0701",
+            Failure::Bundle(_)
+            | Failure::Architecture(_)
+            | Failure::VocabularySize { .. }
+            | Failure::Unsized => "E0702",
+            Failure::Device(_) => "E0711",
+            Failure::Model(_) | Failure::NoCandidate => "E0703",
+            Failure::Arith(_) | Failure::Index { .. } => "E0704",
+            Failure::EmptyPrompt | Failure::ContextTooShort { .. } | Failure::NestedTurns(_) => {
+                "E0705"
+            }
+            Failure::Setting { .. } | Failure::FixedLength(..) => "E0706",
+            Failure::CodeCount { .. } | Failure::Code { .. } => "E0707",
+            Failure::MissingInput(_) | Failure::Argument { .. } => "E0708",
+            Failure::Output { .. } => "E0709",
+            Failure::Cancelled => "E0710",
+            Failure::Defect(..) => "E0799",
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        Some(match self {
+            Failure::Argument { hint, .. } => hint.clone(),
+            Failure::EmptyPrompt => "give the user's turn some text or a medium".to_string(),
+            Failure::ContextTooShort { .. } => {
+                "shorten the prompt, or lower `max_tokens`".to_string()
+            }
+            Failure::Model(models::Error::Tensor(_)) => {
+                "check the bundle's files against its manifest".to_string()
+            }
+            Failure::FixedLength(..) => "remove the setting".to_string(),
+            Failure::MediumInput(_) => {
+                "this version reads images (PNG, JPEG, WebP) and text".to_string()
+            }
+            Failure::Output { .. } => "choose another place with --out".to_string(),
+            Failure::Defect(..) => "please report it with the source file".to_string(),
+            _ => return None,
+        })
+    }
+}
+
+/// A failure and the expression that asked for the operation.
+#[derive(Debug)]
+pub struct RunError {
+    pub failure: Failure,
+    pub span: Option<Span>,
+}
+
+impl RunError {
+    pub fn diagnostic(&self) -> Diagnostic {
+        let mut diagnostic = Diagnostic::error(self.failure.code(), self.failure.to_string());
+        if let Some(span) = self.span {
+            diagnostic = diagnostic.label(span, "asked for here");
+        }
+        diagnostic.help = self.failure.help();
+        diagnostic
+    }
+}
+
+impl From<Failure> for RunError {
+    fn from(failure: Failure) -> Self {
+        RunError { failure, span: None }
+    }
+}

@@ -1,0 +1,49 @@
+//! What a run tells while it goes on.
+
+use std::time::Duration;
+
+use crate::base::Medium;
+
+/// Receives the progress of a run. All methods have empty defaults.
+pub trait Events {
+    /// A component's weights are about to be read.
+    fn loading(&mut self, _what: &str) {}
+
+    /// A node that runs a model begins; `path` is its address in the plan.
+    fn started(&mut self, _path: &str, _doing: &str) {}
+
+    /// Steps of the node that began last.
+    fn progress(&mut self, _done: usize, _total: usize) {}
+
+    /// A piece of text that the language model has just made.
+    fn text(&mut self, _piece: &str) {}
+
+    /// The language model has read a prompt and written a reply.
+    fn generated(&mut self, _record: &Generated) {}
+
+    /// The node that began last has its value.
+    fn finished(&mut self, _path: &str, _took: Duration) {}
+
+    /// Whether the run should stop; asked between steps.
+    fn cancelled(&mut self) -> bool {
+        false
+    }
+}
+
+/// One reply of the language model, for records of a run.
+#[derive(Debug, Clone)]
+pub struct Generated {
+    pub path: String,
+    pub medium: Medium,
+    pub prompt: String,
+    pub prompt_tokens: usize,
+    /// Ids of the joint vocabulary, without the tokens that ended the reply.
+    pub ids: Vec<u32>,
+    pub took: Duration,
+}
+
+/// Ignores everything.
+#[derive(Debug, Default)]
+pub struct Silent;
+
+impl Events for Silent {}

@@ -1,0 +1,13 @@
+//! Executes a plan: values, components of the model, grammars, settings, events.
+
+pub mod components;
+pub mod engine;
+pub mod error;
+pub mod events;
+pub mod execute;
+pub mod generate;
+pub mod grammar;
+pub mod read;
+pub mod roles;
+pub mod settings;
+pub mod value;

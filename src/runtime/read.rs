@@ -1,0 +1,29 @@
+//! Media from files.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::base::Medium;
+use crate::media::RgbImage;
+
+use super::error::Failure;
+use super::value::{Media, Value};
+
+/// Reads a medium; a text is read as UTF-8.
+pub fn medium(path: &Path, medium: Medium) -> Result<Value, Failure> {
+    match medium {
+        Medium::Image => Ok(Value::Media(Arc::new(Media::Image(RgbImage::load(path)?)))),
+        Medium::Text => match std::fs::read_to_string(path) {
+            Ok(text) => Ok(Value::text(text)),
+            Err(error) => Err(Failure::TextFile {
+                path: path.to_path_buf(),
+                reason: match error.kind() {
+                    std::io::ErrorKind::NotFound => "there is no such file".to_string(),
+                    std::io::ErrorKind::InvalidData => "it is not a UTF-8 text".to_string(),
+                    _ => error.to_string(),
+                },
+            }),
+        },
+        Medium::Speech | Medium::Music => Err(Failure::MediumInput(medium)),
+    }
+}

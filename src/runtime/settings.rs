@@ -1,0 +1,82 @@
+//! Settings of the two stages as the run sees them: what the source wrote over what the
+//! bundle has as defaults, checked against the ranges of `lang::settings`.
+
+use crate::base::Medium;
+use crate::lang::settings::{self, Stage};
+
+use super::error::Failure;
+use super::value::Value;
+
+/// The settings of one node by name; a `none` counts as not given.
+#[derive(Debug, Clone, Default)]
+pub struct Settings(Vec<(&'static str, Value)>);
+
+impl Settings {
+    /// Checks values that were not known at compile time against the language's ranges.
+    pub fn new(
+        stage: Stage,
+        medium: Medium,
+        names: &[&'static str],
+        values: &[Value],
+    ) -> Result<Self, Failure> {
+        let mut given = Vec::with_capacity(names.len());
+        for (name, value) in names.iter().copied().zip(values) {
+            if *value == Value::None {
+                continue;
+            }
+            let entry = settings::find(name, stage, medium);
+            if let (Some(entry), Some(literal)) = (entry, value.literal())
+                && let Some(range) = entry.refuses(&literal)
+            {
+                let value = literal.to_string();
+                return Err(Failure::Setting { name, value, range: range.to_string() });
+            }
+            given.push((name, value.clone()));
+        }
+        Ok(Settings(given))
+    }
+
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.0.iter().find(|(other, _)| *other == name).map(|(_, value)| value)
+    }
+
+    pub fn float(&self, name: &'static str, default: f64) -> Result<f64, Failure> {
+        match self.get(name) {
+            None => Ok(default),
+            Some(Value::Float(value)) => Ok(*value),
+            Some(Value::Int(value)) => Ok(*value as f64),
+            Some(other) => Err(Failure::Defect(other.kind(), "float")),
+        }
+    }
+
+    pub fn int(&self, name: &'static str) -> Result<Option<i64>, Failure> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::Int(value)) => Ok(Some(*value)),
+            Some(other) => Err(Failure::Defect(other.kind(), "int")),
+        }
+    }
+
+    pub fn count(&self, name: &'static str, default: usize) -> Result<usize, Failure> {
+        match self.int(name)? {
+            None => Ok(default),
+            Some(value) => usize::try_from(value).map_err(|_| Failure::Setting {
+                name,
+                value: value.to_string(),
+                range: "at least 0".to_string(),
+            }),
+        }
+    }
+
+    /// The seed of the node: its own, or the run's.
+    pub fn seed(&self, run: u64) -> Result<u64, Failure> {
+        match self.int("seed")? {
+            None => Ok(run),
+            Some(value) => u64::try_from(value).map_err(|_| Failure::Setting {
+                name: "seed",
+                value: value.to_string(),
+                range: "at least 0".to_string(),
+            }),
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The shipped model against what its recipe's Python code computed from the same weights:
+//! equal codes, equal prompt ids, equal captions; embeddings within 1e-3 of their scale (they
+//! pass through bf16 weights and sums in another order).
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use agpt::base::Medium;
+use agpt::base::rng::Stream;
+use agpt::bundle::{PromptPart as Part, Role as Speaker, Turn};
+use agpt::lang::ir::Role;
+use agpt::lang::settings::Stage;
+use agpt::lang::types::Type;
+use agpt::media::RgbImage;
+use agpt::models::seed_tokenizer::{Config, Decoder};
+use agpt::runtime::engine::{Device, Engine};
+use agpt::runtime::events::{Events, Generated};
+use agpt::runtime::settings::Settings;
+use agpt::runtime::value::{Media, Prompt, PromptPart, PromptTurn, Value};
+use candle_core::{DType, Tensor};
+
+/// Keeps the ids of the reply.
+#[derive(Default)]
+struct Listener(Vec<u32>);
+
+impl Events for Listener {
+    fn generated(&mut self, record: &Generated) {
+        self.0.clone_from(&record.ids);
+    }
+}
+
+fn numbers(value: &serde_json::Value) -> Vec<u32> {
+    value.as_array().unwrap().iter().map(|n| n.as_u64().unwrap() as u32).collect()
+}
+
+#[test]
+fn codes_prompts_and_captions_equal_the_recipe_s() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let golden = fs::read(root.join("stdlib/models/nano/card/golden.json")).unwrap();
+    let golden: serde_json::Value = serde_json::from_slice(&golden).unwrap();
+    let instruction = format!("{} ", golden["instruction"].as_str().unwrap());
+    let mut engine = Engine::open("nano", &Device::Cpu).unwrap();
+    let images = golden["images"].as_object().unwrap();
+    assert!(images.len() >= 3);
+    for (name, expected) in images {
+        let image = RgbImage::load(root.join("examples/media").join(name)).unwrap();
+        let image = Arc::new(Media::Image(image));
+        let mut listener = Listener::default();
+        let codes = engine.encode(Medium::Image, &[image], &mut listener).unwrap().remove(0);
+        assert_eq!(codes, numbers(&expected["codes"]), "codes of {name}");
+
+        let parts =
+            vec![Part::Text(instruction.clone()), Part::Tokens(Medium::Image, codes.clone())];
+        let turn = Turn { role: Speaker::User, parts };
+        let bundle = engine.bundle().clone();
+        let prompt = bundle.prompt_builder().unwrap().build(&[turn], Medium::Text).unwrap();
+        assert_eq!(prompt.ids, numbers(&expected["prompt_ids"]), "prompt of {name}");
+
+        let parts = vec![
+            PromptPart::Text(instruction.clone()),
+            PromptPart::Tokens(Medium::Image, codes.clone().into()),
+        ];
+        let turns = vec![PromptTurn { role: Role::User, parts }];
+        let prompt = Prompt { turns, out: Type::TEXT };
+        let greedy = [Value::Float(0.0)];
+        let settings =
+            Settings::new(Stage::Semantic, Medium::Text, &["temperature"], &greedy).unwrap();
+        let mut stream = Stream::new(0, "golden");
+        let caption = engine
+            .generate("golden", Medium::Text, &prompt, &settings, &mut stream, &mut listener)
+            .unwrap();
+        assert_eq!(caption, Value::text(expected["caption"].as_str().unwrap()), "{name}");
+        // The recipe keeps the token that ends the reply.
+        let ids = numbers(&expected["caption_ids"]);
+        assert_eq!(listener.0, ids[..ids.len() - 1], "ids of the caption of {name}");
+
+        let tokenizer = bundle.tokenizer(Medium::Image).unwrap();
+        let config: Config = tokenizer.json("config.json").unwrap();
+        let device = candle_core::Device::Cpu;
+        let decoder =
+            Decoder::load(&config, tokenizer.var_builder(DType::F32, &device).unwrap()).unwrap();
+        let codes = Tensor::new(codes.as_slice(), &device).unwrap().unsqueeze(0).unwrap();
+        let embeds = decoder.image_embeds(&codes).unwrap().flatten_all().unwrap();
+        let embeds: Vec<f32> = embeds.to_vec1().unwrap();
+        for (ours, theirs) in
+            embeds.iter().zip(expected["image_embeds_first_8"].as_array().unwrap())
+        {
+            let theirs = theirs.as_f64().unwrap() as f32;
+            assert!((ours - theirs).abs() < 1e-3, "embedding of {name}: {ours} and {theirs}");
+        }
+    }
+}
