@@ -54,7 +54,11 @@ fn images(c: &mut Criterion) {
     let mut group = c.benchmark_group("image");
     group.sample_size(10);
     group.bench_function("encode", |b| {
-        b.iter(|| black_box(engine.encode(Medium::Image, &[image.clone()], &mut Silent).unwrap()));
+        b.iter(|| {
+            black_box(
+                engine.encode(Medium::Image, std::slice::from_ref(&image), &mut Silent).unwrap(),
+            )
+        });
     });
     let codes = engine.encode(Medium::Image, &[image], &mut Silent).unwrap().remove(0);
     let settings =

@@ -81,11 +81,14 @@ fn value_name(ty: &Type) -> String {
     }
 }
 
+/// A value on the command line that its parameter cannot take.
+pub struct BadValue {
+    pub parameter: String,
+    pub cause: Box<Failure>,
+}
+
 /// The values of all parameters; what was not given is `None`.
-pub fn values(
-    plan: &Plan,
-    matches: &clap::ArgMatches,
-) -> Result<Vec<Option<Value>>, (String, Failure)> {
+pub fn values(plan: &Plan, matches: &clap::ArgMatches) -> Result<Vec<Option<Value>>, BadValue> {
     let mut values = Vec::with_capacity(plan.inputs.len());
     for (index, input) in plan.inputs.iter().enumerate() {
         let given: Option<Vec<String>> =
@@ -103,7 +106,11 @@ pub fn values(
                 .map(|items| Value::List(items.into())),
             ty => parse(given.last().map_or("", String::as_str), ty),
         };
-        values.push(Some(value.map_err(|failure| (input.name.clone(), failure))?));
+        let value = value.map_err(|failure| BadValue {
+            parameter: input.name.clone(),
+            cause: Box::new(failure),
+        })?;
+        values.push(Some(value));
     }
     Ok(values)
 }

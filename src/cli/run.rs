@@ -167,9 +167,9 @@ fn execute(
     progress: &mut Progress,
 ) -> Result<Outputs, RunError> {
     let plan = &prepared.plan;
-    let values = params::values(plan, matches).map_err(|(name, failure)| {
-        let input = plan.inputs.iter().find(|input| input.name == name);
-        RunError { failure, span: input.map(|input| input.span) }
+    let values = params::values(plan, matches).map_err(|bad| {
+        let input = plan.inputs.iter().find(|input| input.name == bad.parameter);
+        RunError { failure: *bad.cause, span: input.map(|input| input.span) }
     })?;
     let mut engine = Engine::open(&args.model, &args.device)?;
     engine.admits(plan)?;

@@ -276,7 +276,7 @@ impl Executor<'_> {
     fn encode(&mut self, medium: Medium, value: &Value) -> Result<Value, Failure> {
         Ok(match value {
             Value::Media(media) => {
-                let codes = self.engine.encode(medium, &[media.clone()], self.events)?;
+                let codes = self.engine.encode(medium, std::slice::from_ref(media), self.events)?;
                 let codes = codes.into_iter().next().unwrap_or_default();
                 Value::Tokens(medium, codes.into())
             }

@@ -124,6 +124,10 @@ mod tests {
         (ids.unwrap(), session.read)
     }
 
+    fn only(range: Range<u32>) -> Vec<Range<u32>> {
+        std::iter::once(range).collect()
+    }
+
     fn greedy() -> sampling::Settings {
         sampling::Settings { temperature: 0.0, ..Default::default() }
     }
@@ -144,21 +148,21 @@ mod tests {
 
     #[test]
     fn text_ends_at_a_stop_token_which_is_not_part_of_it() {
-        let text = Grammar::text(vec![10..20], vec![90], Length::Between(2, 8));
+        let text = Grammar::text(only(10..20), vec![90], Length::Between(2, 8));
         let (ids, _) = run(90, &text, greedy());
         assert_eq!(ids, [19, 19], "the least length holds the stop back");
     }
 
     #[test]
     fn the_penalty_counts_the_prompt_and_the_reply() {
-        let text = Grammar::text(vec![10..20], vec![90], Length::Between(3, 3));
+        let text = Grammar::text(only(10..20), vec![90], Length::Between(3, 3));
         let settings = sampling::Settings { repetition_penalty: 2.0, ..greedy() };
         assert_eq!(run(0, &text, settings).0, [19, 18, 17]);
     }
 
     #[test]
     fn an_allowed_range_beyond_the_vocabulary_is_an_error() {
-        let text = Grammar::text(vec![200..300], vec![], Length::Exactly(1));
+        let text = Grammar::text(only(200..300), vec![], Length::Exactly(1));
         let mut session = Stubborn { favourite: 0, read: Vec::new() };
         let result = reply(
             &mut session,
