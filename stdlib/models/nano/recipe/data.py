@@ -28,7 +28,8 @@ REGISTRY = os.environ.get("NPM_CONFIG_REGISTRY", "https://registry.npmjs.org").r
 SETS = [("noto", "1.2.9"), ("noto-v1", "1.2.5"), ("fluent-emoji-flat", "1.2.6"), ("fxemoji", "1.2.2")]
 HELD_OUT_SET = "fxemoji"
 SIZE = 64
-VARIANTS = int(os.environ.get("NANO_VARIANTS", "24"))  # renderings of each icon of a training set
+VARIANTS = int(os.environ.get("NANO_VARIANTS", "40"))  # renderings of each icon of a training set
+TIDY = 13  # renderings of each icon that has words, in other colours only: what is painted
 LEFT_OUT = {"Flags", "People & Body"}  # categories that are not even used without words
 SKIN = re.compile(r"-(light|medium|dark|medium-light|medium-dark)(-skin-tone)?(-|$)")
 
@@ -80,9 +81,9 @@ def parse(colour):
     return [int(digits[i : i + 2], 16) for i in (0, 2, 4)]
 
 
-def shift(rng, body, amount):
+def shift(rng, body, amount, often=0.3):
     """All colours moved together in hue, saturation and value, and a little apart."""
-    hue = rng.uniform(-1, 1) * amount * (0.5 if rng.random() < 0.3 else 0.04)
+    hue = rng.uniform(-1, 1) * amount * (0.5 if rng.random() < often else 0.04)
     sat, val, gamma = (rng.uniform(1 - amount * 0.45, 1 + amount * 0.45) for _ in range(3))
     moved = {}
 
@@ -214,42 +215,57 @@ def icons():
 
 
 def draw(job):
-    """All variants of one icon; the first is the icon as it is."""
+    """All variants of one icon, the first as it is; a negative number asks for tidy ones."""
     name, icon, body, width, height, variants = job
     rng = random.Random(zlib.crc32(f"{name}/{icon}".encode()))
     pictures, colours = [], []
-    for variant in range(variants):
-        changed, ground = (body, "#ffffff") if variant == 0 else restyle(rng, body, width, height)
+    for variant in range(abs(variants)):
+        changed, ground = body, "#ffffff"
+        if variant > 0 and variants < 0:  # tidy
+            changed = shift(rng, body, 1.0, often=0.7)
+        elif variant > 0:
+            changed, ground = restyle(rng, body, width, height)
         picture = render(changed, width, height, ground)
         pictures.append(picture)
         colours.append(COLOURS.index(main_colour(picture, np.array(parse(ground)))))
     return np.stack(pictures), colours
 
 
-def build():
-    DATA.mkdir(parents=True, exist_ok=True)
-    rows = list(icons())
-    jobs = []
-    for name, icon, body, width, height, noun in rows:
-        trained = name != HELD_OUT_SET and not (noun and held_out(noun))
-        jobs.append((name, icon, body, width, height, VARIANTS if trained else 1))
+def save(path, array):
+    """Whole or not at all: a training may be reading the old file."""
+    part = path.with_suffix(".part.npy")
+    np.save(part, array)
+    part.replace(path)
+
+
+def write(stem, rows, counts):
+    """stem.npy (n, 64, 64, 3), stem.colours.npy (n,), and where each icon's pictures are."""
     index, pictures, colours = [], [], []
+    jobs = [(*row[:5], count) for row, count in zip(rows, counts)]
     with ProcessPoolExecutor() as pool:
         for (name, icon, *_, noun), (drawn, names) in zip(rows, pool.map(draw, jobs, chunksize=16)):
             index.append({"set": name, "icon": icon, "noun": noun, "first": len(colours), "count": len(names)})
             pictures.append(drawn)
             colours += names
-    np.save(DATA / "pictures.npy", np.concatenate(pictures))
-    np.save(DATA / "colours.npy", np.array(colours, dtype=np.uint8))
-    (DATA / "index.json").write_text(json.dumps(index))
-    trained = [row for row in index if row["count"] > 1]
-    print(f"{len(index)} icons, {len(trained)} trained on, {len(colours)} pictures")
+    save(DATA / f"{stem}.npy", np.concatenate(pictures))
+    save(DATA / f"{stem}.colours.npy", np.array(colours, dtype=np.uint8))
+    (DATA / f"{stem}.json").write_text(json.dumps(index))
+    print(f"{stem}: {len(index)} icons, {sum(r['count'] > 1 for r in index)} trained on, {len(colours)} pictures")
 
 
-def load():
+def build():
+    DATA.mkdir(parents=True, exist_ok=True)
+    rows = list(icons())
+    trained = [row[0] != HELD_OUT_SET and not (row[5] and held_out(row[5])) for row in rows]
+    write("pictures", rows, [VARIANTS if kept else 1 for kept in trained])
+    named = [row for row, kept in zip(rows, trained) if kept and row[5]]
+    write("tidy", named, [-TIDY] * len(named))
+
+
+def load(stem="pictures"):
     """(index, pictures (n, 64, 64, 3) uint8, colours (n,))"""
-    index = json.loads((DATA / "index.json").read_text())
-    return index, np.load(DATA / "pictures.npy", mmap_mode="r"), np.load(DATA / "colours.npy")
+    index = json.loads((DATA / f"{stem}.json").read_text())
+    return index, np.load(DATA / f"{stem}.npy", mmap_mode="r"), np.load(DATA / f"{stem}.colours.npy")
 
 
 if __name__ == "__main__":

@@ -41,6 +41,14 @@ def split(x, heads):
     return x.unflatten(-1, (heads, -1)).transpose(1, 2)
 
 
+def attend(q, k, v, causal=False):
+    """Written out: at these sizes it is faster on CPUs than the fused kernels, backwards above all."""
+    scores = q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5
+    if causal:
+        scores = scores + torch.full(scores.shape[-2:], -1e4, dtype=scores.dtype).triu(1)
+    return scores.softmax(-1).to(v.dtype) @ v
+
+
 class Attention(nn.Module):
     """Fused projection; `eva` has a bias for queries and values only."""
 
@@ -57,7 +65,7 @@ class Attention(nn.Module):
     def forward(self, x):
         bias = torch.cat([self.q_bias, torch.zeros_like(self.q_bias), self.v_bias]) if self.eva else self.qkv.bias
         q, k, v = F.linear(x, self.qkv.weight, bias).chunk(3, -1)
-        out = F.scaled_dot_product_attention(*(split(t, self.heads) for t in (q, k, v)))
+        out = attend(*(split(t, self.heads) for t in (q, k, v)))
         return self.proj(out.transpose(1, 2).flatten(2))
 
 
@@ -121,7 +129,7 @@ class BertAttention(nn.Module):
 
     def forward(self, x, source, causal):
         q, k, v = (split(f(t), self.heads) for f, t in [(self.self.query, x), (self.self.key, source), (self.self.value, source)])
-        out = F.scaled_dot_product_attention(q, k, v, is_causal=causal).transpose(1, 2).flatten(2)
+        out = attend(q, k, v, causal).transpose(1, 2).flatten(2)
         return self.output.LayerNorm(self.output.dense(out) + x)
 
 
