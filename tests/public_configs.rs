@@ -1,0 +1,103 @@
+//! The public checkpoints' networks are nano's with other numbers: with the public
+//! configurations they ask for exactly the tensors that transformers and diffusers have, name by
+//! name and shape by shape. No weights are needed: every tensor is one zero, seen from afar.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::sync::{Arc, Mutex};
+
+use agpt::models::unclip::{clip_text, unet, vae};
+use agpt::models::{llama, seed_tokenizer};
+use candle_core::{DType, Device, Result, Shape, Tensor};
+use candle_nn::VarBuilder;
+use candle_nn::var_builder::SimpleBackend;
+
+type Asked = BTreeMap<String, Vec<usize>>;
+
+/// Notes what is asked for and gives views of a single zero.
+#[derive(Default, Clone)]
+struct Notebook(Arc<Mutex<Asked>>);
+
+impl SimpleBackend for Notebook {
+    fn get(
+        &self,
+        shape: Shape,
+        name: &str,
+        _: candle_nn::Init,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Tensor> {
+        self.0.lock().unwrap().insert(name.to_string(), shape.dims().to_vec());
+        Tensor::zeros((), dtype, device)?.broadcast_as(shape)
+    }
+
+    fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> Result<Tensor> {
+        candle_core::bail!("`{name}` is asked for without a shape")
+    }
+
+    fn contains_tensor(&self, name: &str) -> bool {
+        self.0.lock().unwrap().contains_key(name)
+    }
+}
+
+/// What a network asks for while it is loaded.
+fn asked(load: impl FnOnce(VarBuilder<'static>)) -> Asked {
+    let notebook = Notebook::default();
+    load(VarBuilder::from_backend(Box::new(notebook.clone()), DType::F32, Device::Cpu));
+    let asked = notebook.0.lock().unwrap();
+    asked.clone()
+}
+
+fn parameters(asked: &Asked) -> usize {
+    asked.values().map(|shape| shape.iter().product::<usize>()).sum()
+}
+
+fn reference(network: &str) -> Asked {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/models/public_shapes.json");
+    let mut listed: HashMap<String, Asked> =
+        serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    listed.remove(network).unwrap()
+}
+
+fn assert_same(ours: &Asked, theirs: &Asked) {
+    for (name, shape) in theirs {
+        assert_eq!(ours.get(name), Some(shape), "{name}");
+    }
+    let extra: Vec<_> = ours.keys().filter(|name| !theirs.contains_key(*name)).collect();
+    assert!(extra.is_empty(), "the reference has no {extra:?}");
+}
+
+#[test]
+fn anygpt_base_is_transformers_llama() {
+    let ours = asked(|vb| drop(llama::Llama::load(&llama::Config::anygpt_base(), vb).unwrap()));
+    assert_same(&ours, &reference("llama"));
+    assert_eq!(parameters(&ours), 6_914_674_688);
+}
+
+#[test]
+fn the_unclip_decoder_is_diffusers() {
+    let unet = asked(|vb| drop(unet::UNet::load(&unet::Config::sd21_unclip(), vb).unwrap()));
+    assert_same(&unet, &reference("unet"));
+    assert_eq!(parameters(&unet), 870_173_124);
+    let vae = asked(|vb| drop(vae::Decoder::load(&vae::Config::sd21(), vb).unwrap()));
+    assert_same(&vae, &reference("vae"));
+    let text = asked(|vb| drop(clip_text::ClipText::load(&clip_text::Config::sd21(), vb).unwrap()));
+    assert_same(&text, &reference("clip_text"));
+}
+
+/// The published tokenizer's code runs only with old packages, so its names are compared at a
+/// small size (`parity_seed_tokenizer.rs`); here, the full size of the image transformer:
+/// EVA-CLIP-g without its last block and its norm, as BLIP-2 has it.
+#[test]
+fn the_seed_tokenizer_has_eva_clip_g_s_size() {
+    let config = seed_tokenizer::Config::seed_2();
+    let ours = asked(|vb| drop(seed_tokenizer::Encoder::load(&config, vb).unwrap()));
+    let vit: Asked =
+        ours.into_iter().filter(|(name, _)| name.starts_with("visual_encoder.")).collect();
+    assert_eq!(vit["visual_encoder.blocks.38.mlp.fc1.weight"], [6144, 1408]);
+    assert_eq!(vit["visual_encoder.pos_embed"], [1, 257, 1408]);
+    // A block is two norms, qkv with two biases, proj, and the MLP.
+    let block = 4 * 1408 + (3 * 1408 * 1408 + 2 * 1408) + (1408 * 1408 + 1408);
+    let block = block + (1408 * 6144 + 6144) + (6144 * 1408 + 1408);
+    assert_eq!(parameters(&vit), 39 * block + (588 + 1 + 1 + 257) * 1408);
+}
