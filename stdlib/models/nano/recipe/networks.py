@@ -5,6 +5,7 @@ model is transformers' LlamaForCausalLM, the decoder is diffusers' UNet2DConditi
 AutoencoderKL. Only the sizes below are nano's own.
 """
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL, UNet2DConditionModel
@@ -220,7 +221,7 @@ class SeedTokenizer(nn.Module):
 
 def pixels_of(pictures):
     """(n, h, w, 3) bytes → (n, 3, h, w) in -1..1."""
-    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float().div(127.5).sub(1)
+    return torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float().div(127.5).sub(1)
 
 
 def vae():

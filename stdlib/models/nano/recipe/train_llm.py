@@ -50,7 +50,7 @@ def pick(rng, pool):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--steps", type=int, default=4500)
     parser.add_argument("--see", type=int, default=32, help="captions in a batch")
     parser.add_argument("--draw", type=int, default=24, help="paintings in a batch")
     parser.add_argument("--threads", type=int, default=1)
