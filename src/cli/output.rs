@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use crate::base::Medium;
 use crate::base::atomic::write_atomic;
-use crate::media::encode_png;
+use crate::media::{encode_png, encode_wav};
 use crate::runtime::error::Failure;
 use crate::runtime::value::{Media, Value};
 
@@ -91,11 +91,10 @@ impl Outputs {
     }
 
     fn save(&self, name: &str, media: &Media) -> Result<PathBuf, Failure> {
+        let recipe = self.recipe.to_string();
         let (bytes, extension) = match media {
-            Media::Image(image) => {
-                let recipe = [("agpt".to_string(), self.recipe.to_string())];
-                (encode_png(image, &recipe)?, "png")
-            }
+            Media::Image(image) => (encode_png(image, &[("agpt".to_string(), recipe)])?, "png"),
+            Media::Speech(sound) | Media::Music(sound) => (encode_wav(sound, &recipe)?, "wav"),
         };
         let path = self.path(name, media.medium(), extension)?;
         write_atomic(&path, &bytes)

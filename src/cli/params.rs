@@ -9,7 +9,7 @@ use crate::base::hash::Digest;
 use crate::base::{Literal, Medium};
 use crate::lang::types::Type;
 use crate::plan::{Op, Plan};
-use crate::runtime::value::{Media, Value};
+use crate::runtime::value::Value;
 use crate::runtime::{error::Failure, read};
 
 /// Adds a flag per parameter to `run`.
@@ -206,10 +206,7 @@ pub fn digests(plan: &Plan, values: &[Option<Value>]) -> serde_json::Value {
         let value = value.as_ref()?;
         let json = match value {
             Value::Text(text) => serde_json::json!(text.as_ref()),
-            Value::Media(media) => {
-                let Media::Image(image) = media.as_ref();
-                serde_json::json!(Digest::of(image.data()).hex())
-            }
+            Value::Media(media) => serde_json::json!(media.digest().hex()),
             other => match other.literal() {
                 Some(Literal::None) => serde_json::Value::Null,
                 Some(literal) => serde_json::json!(literal.to_string()),

@@ -1,8 +1,25 @@
 //! What can be wrong with a medium, in the words of the person who gave it.
 
+use std::fmt;
 use std::io;
 
 use thiserror::Error;
+
+/// What a file was expected to hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expected {
+    Image,
+    Sound,
+}
+
+impl fmt::Display for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Expected::Image => "an image",
+            Expected::Sound => "a sound file",
+        })
+    }
+}
 
 /// `name` is the path of the file, or a description where the bytes came from elsewhere.
 #[derive(Debug, Error)]
@@ -13,11 +30,11 @@ pub enum MediaError {
     #[error("there is no file `{name}`; check the path (it is taken from the current folder)")]
     Missing { name: String },
 
-    #[error("`{name}` is a folder, not an image; name one file in it")]
-    Folder { name: String },
+    #[error("`{name}` is a folder, not {expected}; name one file in it")]
+    Folder { name: String, expected: Expected },
 
-    #[error("`{name}` is empty; an image was expected")]
-    Empty { name: String },
+    #[error("`{name}` is empty; {expected} was expected")]
+    Empty { name: String, expected: Expected },
 
     #[error("`{name}` is not an image: {found}; give a PNG, JPEG or WebP file")]
     NotAnImage { name: String, found: String },
@@ -50,4 +67,34 @@ pub enum MediaError {
 
     #[error("cannot write a PNG: {reason}")]
     Encode { reason: String },
+
+    #[error("`{name}` is not a sound file: {found}; give a WAV, FLAC, MP3 or Ogg Vorbis file")]
+    NotASound { name: String, found: String },
+
+    #[error("`{name}` cannot be read ({what}); convert it to WAV, FLAC, MP3 or Ogg Vorbis")]
+    Codec { name: String, what: String },
+
+    #[error("`{name}` holds no sound; record or export it again")]
+    EmptySound { name: String },
+
+    #[error("`{name}` is longer than {limit} samples, the limit; cut it first")]
+    TooLong { name: String, limit: u64 },
+
+    #[error("`{name}`: {source}")]
+    Sound { name: String, source: Box<MediaError> },
+
+    #[error("a sampling rate of {rate} Hz is outside what can be used, {least} to {most} Hz")]
+    Rate { rate: u32, least: u32, most: u32 },
+
+    #[error("the sound holds no samples")]
+    NoSamples,
+
+    #[error("the sound holds a sample that is not a number (at {seconds:.3} s)")]
+    SampleNotANumber { seconds: f64 },
+
+    #[error("cannot convert sound from {from} to {to} Hz: {reason}")]
+    Resample { from: u32, to: u32, reason: String },
+
+    #[error("cannot write a WAV: {reason}")]
+    EncodeSound { reason: String },
 }

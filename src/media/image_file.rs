@@ -13,6 +13,8 @@ use std::path::Path;
 use image::error::ImageError;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
+use super::error::Expected;
+use super::sniff::{HEAD, describe};
 use super::{MediaError, RgbImage};
 
 /// The longest side that is read.
@@ -21,17 +23,15 @@ pub const MAX_SIDE: u32 = 32_768;
 pub const MAX_PIXELS: u64 = 100_000_000;
 /// The most bytes of a file, and of its pixels once decoded.
 const MAX_BYTES: u64 = 1 << 30;
-/// Enough of a file to tell what it is.
-const HEAD: u64 = 4096;
 
 impl RgbImage {
     /// Reads an image file.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, MediaError> {
         let path = path.as_ref();
         let name = path.display().to_string();
-        let failed = |source: io::Error| read_error(&name, source);
+        let failed = |source: io::Error| read_error(&name, Expected::Image, source);
         if path.metadata().map_err(failed)?.is_dir() {
-            return Err(MediaError::Folder { name });
+            return Err(MediaError::Folder { name, expected: Expected::Image });
         }
         let mut file = File::open(path).map_err(failed)?;
         let mut bytes = Vec::new();
@@ -87,11 +87,11 @@ fn to_rgb(picture: DynamicImage) -> Vec<u8> {
     pixels.chunks_exact(4).flat_map(over_white).collect()
 }
 
-pub(super) fn read_error(name: &str, source: io::Error) -> MediaError {
+pub(super) fn read_error(name: &str, expected: Expected, source: io::Error) -> MediaError {
     let name = name.to_string();
     match source.kind() {
         io::ErrorKind::NotFound => MediaError::Missing { name },
-        io::ErrorKind::IsADirectory => MediaError::Folder { name },
+        io::ErrorKind::IsADirectory => MediaError::Folder { name, expected },
         _ => MediaError::Read { name, source },
     }
 }
@@ -121,7 +121,7 @@ fn too_much(name: &str, bytes: u64) -> MediaError {
 fn guess(bytes: &[u8], name: &str) -> Result<(ImageFormat, &'static str), MediaError> {
     let name = name.to_string();
     if bytes.is_empty() {
-        return Err(MediaError::Empty { name });
+        return Err(MediaError::Empty { name, expected: Expected::Image });
     }
     match image::guess_format(bytes) {
         Ok(ImageFormat::Png) => Ok((ImageFormat::Png, "PNG")),
@@ -132,24 +132,6 @@ fn guess(bytes: &[u8], name: &str) -> Result<(ImageFormat, &'static str), MediaE
             Err(MediaError::Format { name, format: format!("a {} file", format.to_uppercase()) })
         }
         Err(_) => Err(MediaError::NotAnImage { name, found: describe(bytes).into() }),
-    }
-}
-
-/// What a file that is no image looks like.
-fn describe(bytes: &[u8]) -> &'static str {
-    let head = &bytes[..bytes.len().min(HEAD as usize)];
-    // A cut in the middle of a character is no sign against text.
-    let is_text = match std::str::from_utf8(head) {
-        Ok(_) => true,
-        Err(error) => error.error_len().is_none() && error.valid_up_to() > 0,
-    };
-    match head {
-        _ if head.starts_with(b"%PDF") => "it is a PDF",
-        _ if head.starts_with(b"RIFF") => "it is a sound or film file",
-        _ if head.get(4..8) == Some(b"ftyp") => "it is a film, or a HEIC picture",
-        _ if is_text && head.windows(4).any(|text| text == b"<svg") => "it is an SVG drawing",
-        _ if is_text => "it looks like text",
-        _ => "its content is not known",
     }
 }
 

@@ -8,9 +8,16 @@ pub mod image;
 mod image_file;
 mod png_text;
 mod resize;
+mod sniff;
+pub mod sound;
+mod sound_file;
+mod wav;
 
-pub use error::MediaError;
+pub use error::{Expected, MediaError};
 pub use image::RgbImage;
 pub use image_file::{MAX_PIXELS, MAX_SIDE};
 pub use png_text::{encode_png, png_text, read_png_text};
 pub use resize::resize_bicubic;
+pub use sound::Sound;
+pub use sound_file::MAX_SAMPLES;
+pub use wav::{encode_wav, read_wav_comment};

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, Seek};
 use std::path::Path;
 
+use super::error::Expected;
 use super::image_file::read_error;
 use super::{MediaError, RgbImage};
 
@@ -35,7 +36,8 @@ pub fn encode_png(image: &RgbImage, texts: &[(String, String)]) -> Result<Vec<u8
 /// The text chunks of a PNG file, in the order tEXt, zTXt, iTXt.
 pub fn read_png_text(path: impl AsRef<Path>) -> Result<Vec<(String, String)>, MediaError> {
     let name = path.as_ref().display().to_string();
-    let file = File::open(path.as_ref()).map_err(|source| read_error(&name, source))?;
+    let file =
+        File::open(path.as_ref()).map_err(|source| read_error(&name, Expected::Image, source))?;
     read_text(BufReader::new(file), &name)
 }
 

@@ -32,8 +32,6 @@ pub enum Failure {
     Setting { name: &'static str, value: String, range: String },
     #[error("{0} is fixed at {1} tokens by the model, so `{2}` does not apply")]
     FixedLength(Medium, usize, &'static str),
-    #[error("reading {0} files is not in this version of agpt")]
-    MediumInput(Medium),
     #[error("a prompt of {0} turns cannot stand inside another prompt's turn")]
     NestedTurns(usize),
     #[error("{count} {medium} codes were given, but the model's {medium} decoder takes {expected}")]
@@ -71,7 +69,7 @@ pub enum Failure {
 impl Failure {
     fn code(&self) -> &'static str {
         match self {
-            Failure::Media(_) | Failure::MediumInput(_) | Failure::TextFile { .. } => "E0701",
+            Failure::Media(_) | Failure::TextFile { .. } => "E0701",
             Failure::Bundle(_)
             | Failure::Architecture(_)
             | Failure::VocabularySize { .. }
@@ -102,9 +100,6 @@ impl Failure {
                 "check the bundle's files against its manifest".to_string()
             }
             Failure::FixedLength(..) => "remove the setting".to_string(),
-            Failure::MediumInput(_) => {
-                "this version reads images (PNG, JPEG, WebP) and text".to_string()
-            }
             Failure::Output { .. } => "choose another place with --out".to_string(),
             Failure::Defect(..) => "please report it with the source file".to_string(),
             _ => return None,

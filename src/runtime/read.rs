@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::base::Medium;
-use crate::media::RgbImage;
+use crate::media::{RgbImage, Sound};
 
 use super::error::Failure;
 use super::value::{Media, Value};
@@ -24,6 +24,7 @@ pub fn medium(path: &Path, medium: Medium) -> Result<Value, Failure> {
                 },
             }),
         },
-        Medium::Speech | Medium::Music => Err(Failure::MediumInput(medium)),
+        Medium::Speech => Ok(Value::Media(Arc::new(Media::Speech(Sound::load(path)?)))),
+        Medium::Music => Ok(Value::Media(Arc::new(Media::Music(Sound::load(path)?)))),
     }
 }

@@ -2,21 +2,38 @@
 
 use std::sync::Arc;
 
+use crate::base::hash::Digest;
 use crate::base::{Literal, Medium};
 use crate::lang::ir::Role;
 use crate::lang::types::Type;
-use crate::media::RgbImage;
+use crate::media::{RgbImage, Sound};
 
 /// A decoded medium.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Media {
     Image(RgbImage),
+    Speech(Sound),
+    Music(Sound),
 }
 
 impl Media {
     pub fn medium(&self) -> Medium {
         match self {
             Media::Image(_) => Medium::Image,
+            Media::Speech(_) => Medium::Speech,
+            Media::Music(_) => Medium::Music,
+        }
+    }
+
+    /// Of the content, for records: equal media have equal digests.
+    pub fn digest(&self) -> Digest {
+        match self {
+            Media::Image(image) => Digest::of(image.data()),
+            Media::Speech(sound) | Media::Music(sound) => {
+                let rate = sound.rate().to_le_bytes();
+                let samples = sound.samples().iter().flat_map(|sample| sample.to_le_bytes());
+                Digest::of(&rate.into_iter().chain(samples).collect::<Vec<u8>>())
+            }
         }
     }
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use candle_core::{Device, Tensor};
 use candle_nn::VarBuilder;
 
-use crate::base::Medium;
 use crate::media::resize_bicubic;
 use crate::models::seed_tokenizer::{Config, Encoder};
 use crate::runtime::error::Failure;
@@ -30,7 +29,9 @@ impl SeedTokenizer {
 
     /// As the reference: squeezed to a square without regard to the aspect, bicubic on bytes.
     fn pixels(&self, media: &Media) -> Result<Vec<f32>, Failure> {
-        let Media::Image(image) = media;
+        let Media::Image(image) = media else {
+            return Err(Failure::Defect(media.medium().name(), "image"));
+        };
         let side = u32::try_from(self.config.image_size)
             .map_err(|_| Failure::Defect("image size", "32-bit number"))?;
         let image = resize_bicubic(image, side, side);
@@ -46,7 +47,6 @@ impl Tokenizer for SeedTokenizer {
         for batch in media.chunks(BATCH) {
             let mut pixels = Vec::with_capacity(batch.len() * 3 * side * side);
             for image in batch {
-                debug_assert_eq!(image.medium(), Medium::Image);
                 pixels.extend(self.pixels(image)?);
             }
             let shape = (batch.len(), 3, side, side);
