@@ -37,6 +37,7 @@ pub enum Kind {
     Int,
     Float,
     Bool,
+    Duration,
     /// A medium, which may be none.
     OptionalMedium(Medium),
 }
@@ -47,6 +48,7 @@ impl Kind {
             Kind::Int => Type::Int,
             Kind::Float => Type::Float,
             Kind::Bool => Type::Bool,
+            Kind::Duration => Type::Duration,
             Kind::OptionalMedium(medium) => Type::Option(Box::new(Type::Medium(medium))),
         }
     }
@@ -99,7 +101,7 @@ impl Entry {
         let range = self.range?;
         let value = match value {
             Literal::Int(value) => *value as f64,
-            Literal::Float(value) => *value,
+            Literal::Float(value) | Literal::Duration(value) => *value,
             _ => return None,
         };
         (!range.contains(value)).then_some(range)
@@ -109,6 +111,7 @@ impl Entry {
 const ALL: &[Medium] = &Medium::ALL;
 const IMAGE: &[Medium] = &[Medium::Image];
 const SPEECH: &[Medium] = &[Medium::Speech];
+const SOUND: &[Medium] = &[Medium::Speech, Medium::Music];
 
 const fn closed(least: f64, most: f64) -> Option<Range> {
     Some(Range { least, most, least_open: false, most_open: false })
@@ -185,6 +188,14 @@ pub const TABLE: &[Entry] = &[
         closed(0.0, 100_000.0),
         "Do not stop before this many tokens.",
     ),
+    Entry {
+        name: "duration",
+        stage: Stage::Semantic,
+        media: SOUND,
+        kind: Kind::Duration,
+        range: above(0.0, 3600.0),
+        doc: "How long the sound is, in place of what the model finds right.",
+    },
     semantic(
         "seed",
         Kind::Int,
@@ -237,6 +248,9 @@ pub const TABLE: &[Entry] = &[
         "The seed of this stage, in place of the run's.",
     ),
 ];
+
+/// Settings that say the same thing in two ways; only one of a pair may be given.
+pub const RIVALS: &[(&str, &str)] = &[("duration", "max_tokens"), ("duration", "min_tokens")];
 
 /// The setting of that name in a stage, for a medium.
 pub fn find(name: &str, stage: Stage, medium: Medium) -> Option<&'static Entry> {

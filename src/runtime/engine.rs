@@ -312,6 +312,13 @@ fn reply_length(
         return Ok(Length::Exactly(*count as usize));
     }
     let frame = tokens.map_or(1, |tokens| tokens.codebooks as usize).max(1);
+    if let Some(seconds) = settings.duration("duration")?
+        && let Some(MediumTokens { length: SpanLength::FramesPerSecond(rate), .. }) = tokens
+    {
+        // The nearest whole frame, and at least one.
+        let frames = (seconds * rate).round().max(1.0) as usize;
+        return Ok(Length::Exactly(frames.saturating_mul(frame)));
+    }
     let most = settings.count("max_tokens", defaults.max_tokens.unwrap_or(room))?.min(room);
     let least = settings.count("min_tokens", defaults.min_tokens)?.max(1);
     if least > most && settings.get("min_tokens").is_some() && most < room {

@@ -57,6 +57,23 @@ impl Settings {
         }
     }
 
+    /// In seconds.
+    pub fn duration(&self, name: &'static str) -> Result<Option<f64>, Failure> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::Duration(seconds)) => Ok(Some(*seconds)),
+            Some(other) => Err(Failure::Defect(other.kind(), "duration")),
+        }
+    }
+
+    pub fn bool(&self, name: &'static str, default: bool) -> Result<bool, Failure> {
+        match self.get(name) {
+            None => Ok(default),
+            Some(Value::Bool(value)) => Ok(*value),
+            Some(other) => Err(Failure::Defect(other.kind(), "bool")),
+        }
+    }
+
     pub fn count(&self, name: &'static str, default: usize) -> Result<usize, Failure> {
         match self.int(name)? {
             None => Ok(default),

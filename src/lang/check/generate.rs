@@ -2,7 +2,7 @@
 
 use crate::base::{Diagnostic, Literal, Medium, Span};
 use crate::lang::ir::{self, Expr, ExprKind};
-use crate::lang::settings::{self, Entry, Stage, TABLE};
+use crate::lang::settings::{self, Entry, RIVALS, Stage, TABLE};
 use crate::lang::syntax::ast::{self, Ident, StageValue};
 use crate::lang::types::Type;
 use crate::lang::words::{article, listing, nearest};
@@ -239,8 +239,13 @@ impl Body<'_, '_> {
                 }
                 continue;
             };
-            let wanted = entry.kind.ty();
-            let value = self.expect(value, &wanted, &format!("setting `{}`", entry.name));
+            let mut wanted = entry.kind.ty();
+            let value = self.expr(value, Some(&wanted));
+            // A value that may be none leaves the default where it is.
+            if matches!(value.ty, Type::Option(_)) && !matches!(wanted, Type::Option(_)) {
+                wanted = Type::Option(Box::new(wanted));
+            }
+            let value = self.fit(value, &wanted, &format!("setting `{}`", entry.name));
             self.check_range(entry, &value);
             if let Some(first) = out.iter().find(|known| known.name == entry.name) {
                 let first = first.span;
@@ -254,7 +259,23 @@ impl Body<'_, '_> {
             }
             out.push(ir::Setting { name: entry.name, value, span: setting.span });
         }
+        self.check_rivals(&out);
         out
+    }
+
+    fn check_rivals(&mut self, given: &[ir::Setting]) {
+        let find = |name: &str| given.iter().find(|setting| setting.name == name);
+        for (one, other) in RIVALS {
+            if let (Some(first), Some(second)) = (find(one), find(other)) {
+                let (first, second) = (first.span, second.span);
+                self.error(
+                    Diagnostic::error("E0408", format!("`{one}` and `{other}` exclude each other"))
+                        .label(second, "both say how long the reply is")
+                        .label(first, "already said here")
+                        .help("remove one of them"),
+                );
+            }
+        }
     }
 
     fn check_range(&mut self, entry: &Entry, value: &Expr) {
