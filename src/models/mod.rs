@@ -4,9 +4,12 @@
 //! the same code. Loading takes a `VarBuilder` whose paths are the checkpoint's tensor names, so
 //! a missing or misshapen tensor is reported by that name. Randomness comes in as arguments.
 
+mod audio_codec;
+pub mod encodec;
 pub mod llama;
 pub mod sampling;
 pub mod seed_tokenizer;
+pub mod speech_tokenizer;
 pub mod unclip;
 
 /// What can go wrong in building or running a network.

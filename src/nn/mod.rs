@@ -5,8 +5,10 @@
 
 pub mod attention;
 pub mod conv;
+pub mod conv1d;
 pub mod embedding;
 pub mod kv_cache;
 pub mod linear;
+pub mod lstm;
 pub mod norm;
 pub mod rope;

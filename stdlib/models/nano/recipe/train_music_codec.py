@@ -21,12 +21,14 @@ from transformers import EncodecConfig, EncodecModel
 
 CHECKPOINT = data.WORK / "music_codec.pt"
 BOOKS, SIZE = 4, 256
+# Without codebooks at first: those that begin on an encoder that says nothing yet use a handful of entries.
+WARM_UP = 500
 
 
 def config():
     return EncodecConfig(
         sampling_rate=16000, audio_channels=1, normalize=False, chunk_length_s=None, overlap=None, hidden_size=128,
-        num_filters=8, num_residual_layers=1, upsampling_ratios=[8, 5, 4, 2], norm_type="weight_norm", kernel_size=7,
+        num_filters=12, num_residual_layers=1, upsampling_ratios=[8, 5, 4, 2], norm_type="weight_norm", kernel_size=7,
         last_kernel_size=7, residual_kernel_size=3, dilation_growth_rate=2, use_causal_conv=False, pad_mode="reflect",
         compress=2, num_lstm_layers=2, codebook_size=SIZE, codebook_dim=128, target_bandwidths=[1.6], use_conv_shortcut=False,
     )  # fmt: skip
@@ -40,6 +42,8 @@ class Codec(nn.Module):
         self.quantizer = ResidualVectorQuantizer(dimension=128, n_q=BOOKS, bins=SIZE)
 
     def forward(self, wave, books=BOOKS):
+        if books == 0:
+            return self.decoder(self.encoder(wave)), torch.zeros(())
         quantized, _, commit, _ = self.quantizer(self.encoder(wave), n_q=books, layers=[0])
         return self.decoder(quantized), commit.mean()
 
@@ -84,7 +88,8 @@ def main():
             cut = np.array(clips[rng.choice(train), first : first + length], dtype=np.float32)
             to[:] = torch.from_numpy(cut / 32768 * rng.uniform(0.5, 1.2))
         model.train()
-        made, commit = model(wave.unsqueeze(1), BOOKS if rng.random() < 0.7 else rng.randint(1, BOOKS))
+        books = 0 if step < WARM_UP else BOOKS if rng.random() < 0.7 else rng.randint(1, BOOKS)
+        made, commit = model(wave.unsqueeze(1), books)
         real, near = spectral(made[:, 0], wave), (made[:, 0] - wave).abs().mean()
         loss = real + 5.0 * near + 0.25 * commit
         optimizer.zero_grad(set_to_none=True)
@@ -100,6 +105,8 @@ def main():
             part = CHECKPOINT.with_suffix(".part")
             torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}, part)
             part.replace(CHECKPOINT)
+            if step < WARM_UP:
+                continue
             model.eval()
             with torch.no_grad():
                 wave = torch.from_numpy(np.array(clips[test], dtype=np.float32) / 32768)
