@@ -9,6 +9,7 @@ pub mod encodec;
 pub mod llama;
 pub mod sampling;
 pub mod seed_tokenizer;
+pub mod soundstorm;
 pub mod speech_tokenizer;
 pub mod unclip;
 

@@ -6,6 +6,7 @@
 pub mod attention;
 pub mod conv;
 pub mod conv1d;
+pub mod depthwise;
 pub mod embedding;
 pub mod kv_cache;
 pub mod linear;
