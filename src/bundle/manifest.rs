@@ -16,8 +16,10 @@ pub const FORMAT: u32 = 1;
 
 /// The networks this program can run, per role.
 pub const LLMS: &[&str] = &["llama"];
-pub const TOKENIZERS: &[&str] = &["seed-2"];
-pub const DETOKENIZERS: &[&str] = &["stable-unclip"];
+pub const TOKENIZERS: PerMedium<&str> =
+    PerMedium { image: Some("seed-2"), speech: Some("speech-tokenizer"), music: Some("encodec") };
+pub const DETOKENIZERS: PerMedium<&str> =
+    PerMedium { image: Some("stable-unclip"), speech: Some("soundstorm"), music: Some("encodec") };
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -282,6 +284,40 @@ impl Default for Sampling {
 pub struct PerceptualDefaults {
     #[serde(default)]
     pub image: ImagePerceptual,
+    #[serde(default)]
+    pub speech: SpeechPerceptual,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SpeechPerceptual {
+    /// Passes over the first acoustic level.
+    pub steps: usize,
+    /// Always take the likeliest code.
+    pub greedy: bool,
+    pub schedule: VoiceSchedule,
+    /// How much of a voice prompt is used, from its beginning.
+    pub voice_seconds: f64,
+}
+
+/// How the first acoustic level is filled: as the paper says, or as AnyGPT's program does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum VoiceSchedule {
+    Paper,
+    Reference,
+}
+
+impl Default for SpeechPerceptual {
+    /// The passes of the AnyGPT code, and the three seconds of its paper.
+    fn default() -> Self {
+        SpeechPerceptual {
+            steps: 3,
+            greedy: false,
+            schedule: VoiceSchedule::Paper,
+            voice_seconds: 3.0,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -1,8 +1,8 @@
 //! Whether the parts of a manifest make sense, beyond their types.
 
 use super::manifest::{
-    ComponentSpec, DETOKENIZERS, FORMAT, ImagePerceptual, LLMS, Manifest, MediumLayout, Sampling,
-    SpanLength, TOKENIZERS,
+    ComponentSpec, DETOKENIZERS, FORMAT, ImagePerceptual, LLMS, Manifest, MediumLayout, PerMedium,
+    Sampling, SpanLength, SpeechPerceptual, TOKENIZERS,
 };
 use crate::base::Medium;
 
@@ -30,11 +30,19 @@ impl Manifest {
         let components = &self.components;
         component("components.llm", &components.llm, LLMS)?;
         for (medium, spec) in components.tokenizers.iter() {
-            component(&format!("components.tokenizers.{medium}"), spec, TOKENIZERS)?;
+            component(
+                &format!("components.tokenizers.{medium}"),
+                spec,
+                known(&TOKENIZERS, medium),
+            )?;
             self.has_layout(medium)?;
         }
         for (medium, spec) in components.detokenizers.iter() {
-            component(&format!("components.detokenizers.{medium}"), spec, DETOKENIZERS)?;
+            component(
+                &format!("components.detokenizers.{medium}"),
+                spec,
+                known(&DETOKENIZERS, medium),
+            )?;
             self.has_layout(medium)?;
         }
         path("vocabulary.tokenizer", &self.vocabulary.tokenizer)?;
@@ -55,7 +63,8 @@ impl Manifest {
         for medium in Medium::ALL {
             check_sampling(medium, self.sampling.get(medium))?;
         }
-        check_image(&self.perceptual.image)
+        check_image(&self.perceptual.image)?;
+        check_speech(&self.perceptual.speech)
     }
 
     fn has_layout(&self, medium: Medium) -> Check {
@@ -66,6 +75,11 @@ impl Manifest {
             )),
         }
     }
+}
+
+/// The architectures that a medium's networks may have.
+fn known<'a>(all: &'a PerMedium<&'static str>, medium: Medium) -> &'a [&'static str] {
+    all.get(medium).map(std::slice::from_ref).unwrap_or_default()
 }
 
 fn component(place: &str, spec: &ComponentSpec, known: &[&str]) -> Check {
@@ -160,6 +174,19 @@ fn check_image(image: &ImagePerceptual) -> Check {
         return Err(format!(
             "`perceptual.image.noise_level: {}` must be from 0 to 999",
             image.noise_level
+        ));
+    }
+    Ok(())
+}
+
+fn check_speech(speech: &SpeechPerceptual) -> Check {
+    if speech.steps == 0 || speech.steps > 100 {
+        return Err(format!("`perceptual.speech.steps: {}` must be from 1 to 100", speech.steps));
+    }
+    if !(speech.voice_seconds > 0.0 && speech.voice_seconds <= 15.0) {
+        return Err(format!(
+            "`perceptual.speech.voice_seconds: {}` must be above 0 and at most 15",
+            speech.voice_seconds
         ));
     }
     Ok(())

@@ -4,20 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use candle_core::DType;
-
 use crate::base::rng::Stream;
 use crate::base::{Medium, Span};
-use crate::bundle::manifest::{DtypeHint, SpanLength};
-use crate::bundle::{Bundle, Component, PromptPart as BundlePart, Role as Speaker};
+use crate::bundle::manifest::SpanLength;
+use crate::bundle::{Bundle, PromptPart as BundlePart, Role as Speaker};
 use crate::bundle::{MediumTokens, Turn, Vocabulary};
 use crate::lang::ir::Role;
-use crate::models::llama::{self, Llama};
-use crate::models::{LanguageModel, sampling, seed_tokenizer};
+use crate::models::{LanguageModel, sampling};
 use crate::plan::{Op, Plan};
 
-use super::components::seed::SeedTokenizer;
-use super::components::unclip::{UnClipDetokenizer, reverse_path};
+use super::components::loader::Loader;
 use super::error::{Failure, RunError};
 use super::events::{Events, Generated};
 use super::generate;
@@ -31,7 +27,7 @@ pub use super::components::device::Device;
 /// A model ready to encode, generate and decode.
 pub struct Engine {
     bundle: Bundle,
-    device: candle_core::Device,
+    loader: Loader,
     llm: Option<Box<dyn LanguageModel>>,
     tokenizers: BTreeMap<Medium, Box<dyn Tokenizer>>,
     detokenizers: BTreeMap<Medium, Box<dyn Detokenizer>>,
@@ -43,8 +39,8 @@ impl Engine {
         let bundle = Bundle::find(model).map_err(Failure::from)?;
         let device = device.open().map_err(Failure::Device)?;
         Ok(Engine {
+            loader: Loader::new(bundle.clone(), device),
             bundle,
-            device,
             llm: None,
             tokenizers: BTreeMap::new(),
             detokenizers: BTreeMap::new(),
@@ -90,16 +86,6 @@ impl Engine {
         Ok(())
     }
 
-    /// On the processor everything runs in f32 (candle's half-precision products are slow
-    /// there); elsewhere the manifest may ask for another precision.
-    fn dtype(&self, component: &Component) -> DType {
-        match (&self.device, component.spec().dtype) {
-            (candle_core::Device::Cpu, _) | (_, None | Some(DtypeHint::F32)) => DType::F32,
-            (_, Some(DtypeHint::F16)) => DType::F16,
-            (_, Some(DtypeHint::Bf16)) => DType::BF16,
-        }
-    }
-
     /// Media → codes, several at once.
     pub fn encode(
         &mut self,
@@ -110,14 +96,7 @@ impl Engine {
         if !self.tokenizers.contains_key(&medium) {
             let component = self.bundle.tokenizer(medium)?;
             events.loading(&component.role().to_string());
-            let tokenizer: Box<dyn Tokenizer> = match component.architecture() {
-                "seed-2" => {
-                    let config: seed_tokenizer::Config = component.json("config.json")?;
-                    let weights = component.var_builder(self.dtype(&component), &self.device)?;
-                    Box::new(SeedTokenizer::load(config, weights)?)
-                }
-                other => return Err(Failure::Architecture(other.to_string())),
-            };
+            let tokenizer = self.loader.tokenizer(medium, &component)?;
             self.tokenizers.insert(medium, tokenizer);
         }
         self.tokenizers[&medium].encode(media)
@@ -135,16 +114,7 @@ impl Engine {
         if !self.detokenizers.contains_key(&medium) {
             let component = self.bundle.detokenizer(medium)?;
             events.loading(&component.role().to_string());
-            let detokenizer: Box<dyn Detokenizer> = match component.architecture() {
-                "stable-unclip" => Box::new(UnClipDetokenizer::load(
-                    &component,
-                    &reverse_path(&self.bundle)?,
-                    self.bundle.manifest().perceptual.image.clone(),
-                    self.dtype(&component),
-                    &self.device,
-                )?),
-                other => return Err(Failure::Architecture(other.to_string())),
-            };
+            let detokenizer = self.loader.detokenizer(medium, &component)?;
             self.detokenizers.insert(medium, detokenizer);
         }
         self.detokenizers[&medium].decode(codes, settings, noise, events)
@@ -154,14 +124,7 @@ impl Engine {
         if self.llm.is_none() {
             let component = self.bundle.llm();
             events.loading(&component.role().to_string());
-            let model: Box<dyn LanguageModel> = match component.architecture() {
-                "llama" => {
-                    let config: llama::Config = component.json("config.json")?;
-                    let weights = component.var_builder(self.dtype(&component), &self.device)?;
-                    Box::new(Llama::load(&config, weights)?)
-                }
-                other => return Err(Failure::Architecture(other.to_string())),
-            };
+            let model = self.loader.language_model(&component)?;
             let vocabulary = self.bundle.vocabulary()?.size();
             if vocabulary > model.vocab_size() {
                 return Err(Failure::VocabularySize {

@@ -38,6 +38,12 @@ pub enum Failure {
     CodeCount { medium: Medium, count: usize, expected: usize },
     #[error("{medium} code {code} is outside the codebook of {size}")]
     Code { medium: Medium, code: u32, size: usize },
+    #[error("music code {code} stands where one of codebook {book} should")]
+    Turn { code: u32, book: usize },
+    #[error("the {medium} is {seconds:.0} s long, but at most {most:.0} s are encoded")]
+    TooLong { medium: Medium, seconds: f64, most: f64 },
+    #[error("the {part} has {has} codes, but the {other} {wants}")]
+    Mismatch { part: String, has: String, other: String, wants: String },
     #[error("{value:?} is not a value of type {expected}")]
     Argument { value: String, expected: String, hint: String },
     #[error("parameter `{0}` has no value")]
@@ -69,10 +75,11 @@ pub enum Failure {
 impl Failure {
     fn code(&self) -> &'static str {
         match self {
-            Failure::Media(_) | Failure::TextFile { .. } => "E0701",
+            Failure::Media(_) | Failure::TextFile { .. } | Failure::TooLong { .. } => "E0701",
             Failure::Bundle(_)
             | Failure::Architecture(_)
             | Failure::VocabularySize { .. }
+            | Failure::Mismatch { .. }
             | Failure::Unsized => "E0702",
             Failure::Device(_) => "E0711",
             Failure::Model(_) | Failure::NoCandidate => "E0703",
@@ -81,7 +88,7 @@ impl Failure {
                 "E0705"
             }
             Failure::Setting { .. } | Failure::FixedLength(..) => "E0706",
-            Failure::CodeCount { .. } | Failure::Code { .. } => "E0707",
+            Failure::CodeCount { .. } | Failure::Code { .. } | Failure::Turn { .. } => "E0707",
             Failure::MissingInput(_) | Failure::Argument { .. } => "E0708",
             Failure::Output { .. } => "E0709",
             Failure::Cancelled => "E0710",
@@ -100,6 +107,7 @@ impl Failure {
                 "check the bundle's files against its manifest".to_string()
             }
             Failure::FixedLength(..) => "remove the setting".to_string(),
+            Failure::TooLong { .. } => "cut it first".to_string(),
             Failure::Output { .. } => "choose another place with --out".to_string(),
             Failure::Defect(..) => "please report it with the source file".to_string(),
             _ => return None,

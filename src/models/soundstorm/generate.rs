@@ -3,14 +3,11 @@
 //! The first acoustic level is filled in several passes, the surest codes first; each further
 //! level in one.
 
-use serde::Deserialize;
-
 use super::{Progress, SoundStorm};
 use crate::models::{Error, Result};
 
 /// How the first level is filled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Schedule {
     /// The paper's: of the frames asked for, after pass i of n the ⌊cos(π/2 · i/n) · frames⌋
     /// least sure are masked again; what is known stays, the prompt included. Codes are drawn

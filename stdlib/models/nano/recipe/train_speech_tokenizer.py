@@ -38,14 +38,13 @@ class Speller(nn.Module):
 
     def __init__(self, width=CONFIG["dimension"], hidden=128):
         super().__init__()
-        self.first = nn.Conv1d(width, hidden, 5, padding=2)
-        self.second = nn.Conv1d(hidden, hidden, 5, padding=4, dilation=2)
-        self.head = nn.Linear(hidden, len(LETTERS) + 1)
+        self.near = nn.Conv1d(width, hidden, 5, padding=2)
+        self.far = nn.GRU(hidden, hidden, bidirectional=True, batch_first=True)
+        self.head = nn.Linear(2 * hidden, len(LETTERS) + 1)
 
     def forward(self, x):
-        x = F.gelu(self.first(x.transpose(1, 2)))
-        x = x + F.gelu(self.second(x))
-        return self.head(x.transpose(1, 2)).log_softmax(-1)
+        x = F.gelu(self.near(x.transpose(1, 2))).transpose(1, 2)
+        return self.head(self.far(x)[0]).log_softmax(-1)
 
 
 def spelled(log_probabilities):
@@ -90,7 +89,7 @@ def trained_on(row):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--batch", type=int, default=12)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
@@ -127,7 +126,7 @@ def main():
         near = (made[:, 0] - wave).abs().mean()
         text = [letters(t) for t in texts]
         ctc = F.ctc_loss(speller(first).transpose(0, 1), torch.tensor(sum(text, [])), torch.tensor(frames), torch.tensor([len(t) for t in text]), zero_infinity=True)
-        loss = real + 5.0 * near + 0.5 * ctc + 0.25 * commit.mean()
+        loss = real + 5.0 * near + 2.0 * ctc + 0.25 * commit.mean()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
