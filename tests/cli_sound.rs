@@ -1,0 +1,199 @@
+//! Speech and music through the program, on a small bundle with random weights
+//! (tests/reference/sound_bundle.py): lengths, files, voices, determinism, and bad input.
+
+mod support;
+
+use std::path::Path;
+
+use agpt::media::{Sound, encode_wav, read_wav_comment};
+use support::{agpt, json, stderr, temp, write_pipeline};
+
+const MODEL: &str = "tests/fixtures/bundle/sound";
+
+const PIPELINES: &str = r#"
+use std/tasks { speak, transcribe, compose, describe_music }
+
+pipeline say(words: text, voice: speech?, length: duration = 0.4s) -> speech {
+  return generate speech from speak(words) {
+    semantic: { duration: length }
+    perceptual: { voice, steps: 2 }
+  }
+}
+
+pipeline say_freely(words: text) -> speech {
+  return generate speech from speak(words)
+}
+
+pipeline play(mood: text, length: duration?) -> { song: music, codes: tokens<music> } {
+  let codes = generate tokens<music> from compose(mood) { semantic: { duration: length } }
+  return { song: decode codes, codes }
+}
+
+pipeline write_down(recording: speech) -> text {
+  return generate text from transcribe(recording)
+}
+
+pipeline tell(piece: music) -> text {
+  return generate text from describe_music(piece)
+}
+
+pipeline there_and_back(piece: music) -> music {
+  return decode encode piece
+}
+
+pipeline play_codes(codes: tokens<music>) -> music {
+  return decode codes
+}
+"#;
+
+struct Bench {
+    folder: tempfile::TempDir,
+    file: String,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = temp();
+        let file = write_pipeline(folder.path(), PIPELINES);
+        Bench { folder, file }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    fn command(&self, pipeline: &str, args: &[&str]) -> assert_cmd::Command {
+        let mut command = agpt(["run", &self.file, "--pipeline", pipeline, "--model", MODEL]);
+        command.args(args);
+        command
+    }
+
+    /// Runs a pipeline with one sound as its result.
+    fn sound(&self, pipeline: &str, args: &[&str]) -> (Sound, Vec<u8>) {
+        let out = self.path("made.wav");
+        let output = self.command(pipeline, args).args(["--out", &out]).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        (Sound::load(&out).unwrap(), std::fs::read(&out).unwrap())
+    }
+
+    fn fails(&self, pipeline: &str, args: &[&str]) -> String {
+        let output = self.command(pipeline, args).output().unwrap();
+        assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+        // Long lines are broken at the terminal's width.
+        stderr(&output).replace("\n  │ ", " ")
+    }
+
+    fn write(&self, name: &str, sound: &Sound) -> String {
+        let path = self.path(name);
+        std::fs::write(&path, encode_wav(sound, "").unwrap()).unwrap();
+        path
+    }
+}
+
+fn tone(rate: u32, seconds: f64) -> Sound {
+    let count = (f64::from(rate) * seconds) as usize;
+    let sample = |index: usize| (index as f32 * 0.05).sin() * 0.3;
+    Sound::new(rate, (0..count).map(sample).collect()).unwrap()
+}
+
+#[test]
+fn durations_become_exact_lengths() {
+    let bench = Bench::new();
+    let (half, bytes) = bench.sound("say", &["--words", "hello", "--length", "500ms"]);
+    assert_eq!((half.rate(), half.samples().len()), (16_000, 8_000));
+    let recipe: serde_json::Value =
+        serde_json::from_str(&read_wav_comment(&bytes).unwrap()).unwrap();
+    assert_eq!(recipe["inputs"]["words"], "hello");
+
+    let out = bench.path("folder");
+    let args = ["--mood", "calm", "--length", "240ms", "--out", &out, "--json"];
+    let made = json(&bench.command("play", &args).output().unwrap());
+    let result = &made["results"];
+    let codes: Vec<u32> = serde_json::from_value(result["codes"].clone()).unwrap();
+    assert_eq!(codes.len(), 12 * 4, "whole frames of four codebooks");
+    assert!(codes.iter().enumerate().all(|(i, code)| *code as usize / 8 == i % 4), "{codes:?}");
+    let song = Sound::load(result["song"].as_str().unwrap()).unwrap();
+    assert_eq!(song.samples().len(), 12 * 320);
+}
+
+#[test]
+fn without_a_duration_the_model_ends_within_the_bundle_s_limit() {
+    let bench = Bench::new();
+    let (sound, _) = bench.sound("say_freely", &["--words", "hello"]);
+    assert!((1..=20).contains(&(sound.samples().len() / 320)), "{}", sound.seconds());
+    assert!(sound.samples().len().is_multiple_of(320));
+}
+
+#[test]
+fn the_same_command_gives_the_same_sound_on_any_number_of_threads() {
+    let bench = Bench::new();
+    let voice = bench.write("voice.wav", &tone(22_050, 1.0));
+    for given in [vec!["--words", "yes"], vec!["--words", "yes", "--voice", &voice]] {
+        let run = |more: &[&str]| bench.sound("say", &[given.as_slice(), more].concat()).0;
+        let first = run(&["--threads", "1"]);
+        assert_eq!(first, run(&["--threads", "2"]));
+        assert_ne!(first, run(&["--seed", "1"]));
+    }
+    let plain = bench.sound("say", &["--words", "yes"]).0;
+    let voiced = bench.sound("say", &["--words", "yes", "--voice", &voice]).0;
+    assert_ne!(plain, voiced, "the voice is heard");
+}
+
+#[test]
+fn recordings_of_any_rate_are_read() {
+    let bench = Bench::new();
+    for rate in [8_000, 16_000, 44_100] {
+        let path = bench.write("in.wav", &tone(rate, 0.5));
+        let output = bench.command("write_down", &["--recording", &path, "--json"]);
+        let made = json(&{ output }.output().unwrap());
+        let prompt = made["generated"][0]["prompt"].as_str().unwrap();
+        assert!(prompt.contains("[speech: 25 codes]"), "{rate}: {prompt}");
+    }
+    let flac = "tests/fixtures/sound/stereo.flac";
+    let output = bench.command("tell", &["--piece", flac]).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+}
+
+#[test]
+fn tokens_can_be_made_and_played_without_a_language_model() {
+    let bench = Bench::new();
+    let path = bench.write("in.wav", &tone(16_000, 0.25));
+    let (sound, _) = bench.sound("there_and_back", &["--piece", &path]);
+    assert_eq!(sound.samples().len(), 13 * 320, "a begun frame counts");
+
+    let short = bench.fails("play_codes", &["--codes", "[1, 9, 17]"]);
+    assert!(short.contains("3 music codes were given"), "{short}");
+    let turned = bench.fails("play_codes", &["--codes", "[9, 1, 17, 25]"]);
+    assert!(turned.contains("music code 9 stands where one of codebook 0 should"), "{turned}");
+    let none = bench.fails("play_codes", &["--codes", "[]"]);
+    assert!(none.contains("0 music codes were given"), "{none}");
+}
+
+#[test]
+fn bad_recordings_are_explained() {
+    let bench = Bench::new();
+    let missing = bench.fails("write_down", &["--recording", "none.wav"]);
+    assert!(missing.contains("there is no file `none.wav`"), "{missing}");
+    let picture = bench.fails("write_down", &["--recording", "examples/media/apple.png"]);
+    assert!(picture.contains("is not a sound file: it is a picture"), "{picture}");
+    let nan = bench.fails("tell", &["--piece", "tests/fixtures/sound/nan.wav"]);
+    assert!(nan.contains("not a number (at 0.010 s)"), "{nan}");
+    let long = bench.write("long.wav", &tone(8_000, 12.0));
+    let long = bench.fails("write_down", &["--recording", &long]);
+    assert!(long.contains("the context of sound is 512"), "{long}");
+    let hour = bench.write("hour.wav", &tone(1_000, 601.0));
+    let hour = bench.fails("write_down", &["--recording", &hour]);
+    assert!(hour.contains("is 601 s long, but at most 600 s are encoded"), "{hour}");
+    let name = ["--words", "a", "--out", &bench.path("made.mp3")];
+    let name = bench.fails("say", &name);
+    assert!(name.contains("the speech is written as .wav"), "{name}");
+    assert!(!Path::new(&bench.path("made.mp3")).exists());
+}
+
+#[test]
+fn a_model_without_sound_says_so_before_anything_is_loaded() {
+    let bench = Bench::new();
+    let output = agpt(["run", &bench.file, "--pipeline", "say", "--words", "hello"]).output();
+    let said = stderr(&output.unwrap());
+    assert!(said.contains("nano") && said.contains("speech"), "{said}");
+}
