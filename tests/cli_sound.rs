@@ -197,3 +197,19 @@ fn a_model_without_sound_says_so_before_anything_is_loaded() {
     let said = stderr(&output.unwrap());
     assert!(said.contains("nano") && said.contains("speech"), "{said}");
 }
+
+#[test]
+fn a_codec_that_does_not_fit_the_vocabulary_is_named() {
+    let bench = Bench::new();
+    let model = support::copy_of(MODEL);
+    let config = model.path().join("music_codec/config.json");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text.replace("[0.6]", "[0.3]")).unwrap();
+    let mut command = agpt(["run", &bench.file, "--pipeline", "there_and_back", "--model"]);
+    command.arg(model.path()).args(["--piece", "tests/fixtures/sound/stereo.wav"]);
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    let said = stderr(&output).replace("\n  │ ", " ");
+    let words = "the music tokenizer has 2 codebooks of 8, but the vocabulary 4 of 8";
+    assert!(said.contains(words), "{said}");
+}

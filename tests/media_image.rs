@@ -89,7 +89,7 @@ fn what_is_no_image_is_said_to_be_what_it_is() {
     `a.png` is empty; an image was expected
     `drawing.png` is not an image: it is an SVG drawing; give a PNG, JPEG or WebP file
     `paper.jpg` is not an image: it is a PDF; give a PNG, JPEG or WebP file
-    `phone.jpg` is not an image: it is a film, or a HEIC picture; give a PNG, JPEG or WebP file
+    `phone.jpg` is not an image: it is an MP4 or HEIC file; give a PNG, JPEG or WebP file
     `noise.png` is not an image: its content is not known; give a PNG, JPEG or WebP file
     `film.gif` is a GIF file, which cannot be read; convert it to PNG, JPEG or WebP
     ");

@@ -7,7 +7,7 @@ use std::fs;
 use std::sync::{Arc, Mutex};
 
 use agpt::models::unclip::{clip_text, unet, vae};
-use agpt::models::{llama, seed_tokenizer};
+use agpt::models::{encodec, llama, seed_tokenizer, soundstorm, speech_tokenizer};
 use candle_core::{DType, Device, Result, Shape, Tensor};
 use candle_nn::VarBuilder;
 use candle_nn::var_builder::SimpleBackend;
@@ -83,6 +83,23 @@ fn the_unclip_decoder_is_diffusers() {
     assert_same(&vae, &reference("vae"));
     let text = asked(|vb| drop(clip_text::ClipText::load(&clip_text::Config::sd21(), vb).unwrap()));
     assert_same(&text, &reference("clip_text"));
+}
+
+#[test]
+fn the_audio_codecs_are_their_authors() {
+    let load = |vb| drop(encodec::Encodec::load(&encodec::Config::encodec_32khz(), vb).unwrap());
+    assert_same(&asked(load), &reference("encodec"));
+    let config = speech_tokenizer::Config::anygpt();
+    let load = |vb| drop(speech_tokenizer::SpeechTokenizer::load(&config, vb).unwrap());
+    assert_same(&asked(load), &reference("speech_tokenizer"));
+}
+
+/// As many as the reference's module has; the published file is said to have 1.41 GB in f32.
+#[test]
+fn soundstorm_has_the_size_of_its_checkpoint() {
+    let config = soundstorm::Config::anygpt();
+    let ours = asked(|vb| drop(soundstorm::SoundStorm::load(&config, vb).unwrap()));
+    assert_eq!(parameters(&ours), 351_378_432);
 }
 
 /// The published tokenizer's code runs only with old packages, so its names are compared at a

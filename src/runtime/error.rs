@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use crate::base::{Diagnostic, Medium, Span};
-use crate::bundle::BundleError;
+use crate::bundle::{BundleError, ComponentRole};
 use crate::media::MediaError;
 use crate::models;
 use crate::plan::arith::ArithError;
@@ -42,8 +42,15 @@ pub enum Failure {
     Turn { code: u32, book: usize },
     #[error("the {medium} is {seconds:.0} s long, but at most {most:.0} s are encoded")]
     TooLong { medium: Medium, seconds: f64, most: f64 },
-    #[error("the {part} has {has} codes, but the {other} {wants}")]
-    Mismatch { part: String, has: String, other: String, wants: String },
+    #[error(
+        "the {part} has {} codebooks of {}, but the {other} {} of {}", has.0, has.1, wants.0, wants.1
+    )]
+    Mismatch {
+        part: ComponentRole,
+        has: (usize, usize),
+        other: &'static str,
+        wants: (usize, usize),
+    },
     #[error("{value:?} is not a value of type {expected}")]
     Argument { value: String, expected: String, hint: String },
     #[error("parameter `{0}` has no value")]

@@ -43,20 +43,28 @@ pub fn write_pipeline(folder: &Path, text: &str) -> String {
     path.display().to_string()
 }
 
-/// A copy of the shipped bundle, to be damaged.
-pub fn nano_copy() -> tempfile::TempDir {
-    fn copy(from: &Path, to: &Path) {
-        fs::create_dir_all(to).unwrap();
-        for entry in fs::read_dir(from).unwrap() {
-            let entry = entry.unwrap();
-            let target = to.join(entry.file_name());
-            if entry.file_type().unwrap().is_dir() {
-                copy(&entry.path(), &target);
-            } else {
-                fs::copy(entry.path(), target).unwrap();
-            }
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
         }
     }
+}
+
+/// A copy of a folder of the repository, to be damaged.
+pub fn copy_of(path: &str) -> tempfile::TempDir {
+    let folder = temp();
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join(path), folder.path());
+    folder
+}
+
+/// A copy of the shipped bundle, to be damaged.
+pub fn nano_copy() -> tempfile::TempDir {
     let folder = temp();
     let nano = Path::new(env!("CARGO_MANIFEST_DIR")).join("stdlib/models/nano");
     for part in fs::read_dir(&nano).unwrap() {

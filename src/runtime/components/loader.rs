@@ -82,10 +82,10 @@ impl Loader {
                     || ours.num_quantizers + 1 != theirs.n_q
                 {
                     return Err(Failure::Mismatch {
-                        part: component.role().to_string(),
-                        has: format!("{} × {}", ours.num_quantizers + 1, ours.codebook_size),
-                        other: "speech tokenizer".to_string(),
-                        wants: format!("{} × {}", theirs.n_q, theirs.codebook_size),
+                        part: component.role(),
+                        has: (ours.num_quantizers + 1, ours.codebook_size),
+                        other: "speech tokenizer",
+                        wants: (theirs.n_q, theirs.codebook_size),
                     });
                 }
                 let weights = component.var_builder(self.dtype(component), &self.device)?;
@@ -151,14 +151,15 @@ impl Loader {
     ) -> Result<(), Failure> {
         let vocabulary = self.bundle.vocabulary()?;
         let Some(tokens) = vocabulary.tokens(medium) else { return Ok(()) };
-        if (tokens.codebooks as usize, tokens.codebook_size as usize) == (books, size) {
+        let wants = (tokens.codebooks as usize, tokens.codebook_size as usize);
+        if wants == (books, size) {
             return Ok(());
         }
         Err(Failure::Mismatch {
-            part: component.role().to_string(),
-            has: format!("{books} × {size}"),
-            other: "vocabulary".to_string(),
-            wants: format!("{} × {}", tokens.codebooks, tokens.codebook_size),
+            part: component.role(),
+            has: (books, size),
+            other: "vocabulary",
+            wants,
         })
     }
 }

@@ -14,16 +14,13 @@ import data
 import music_data
 import numpy as np
 import torch
+from codec_training import growing, outermost, spectral, strides
 from speechtokenizer.quantization import ResidualVectorQuantizer
 from torch import nn
-from train_speech_tokenizer import spectral
 from transformers import EncodecConfig, EncodecModel
 
 CHECKPOINT = data.WORK / "music_codec.pt"
 BOOKS, SIZE = 4, 256
-# The autoencoder grows from the samples inwards, a stride at a time, and gets its codebooks last.
-# Begun as a whole it stays at silence: after 3,500 steps it had learnt no waveform at all.
-GROW, STAGES = 150, 6
 
 
 def config():
@@ -45,14 +42,6 @@ class Codec(nn.Module):
     def forward(self, wave, books=BOOKS):
         quantized, _, commit, _ = self.quantizer(self.encoder(wave), n_q=books, layers=[0])
         return self.decoder(quantized), commit.mean()
-
-    def outermost(self, wave, strides):
-        """Through the first strides of the encoder and the last ones of the decoder."""
-        if strides == 5:
-            return self.decoder(self.encoder(wave))
-        for layer in [*self.encoder.layers[: 1 + 3 * strides], *self.decoder.layers[2 + 3 * (4 - strides) :]]:
-            wave = layer(wave)
-        return wave
 
     def encode(self, wave):
         """(n, 1, samples) → (books, n, frames)"""
@@ -95,12 +84,14 @@ def main():
             cut = np.array(clips[rng.choice(train), first : first + length], dtype=np.float32)
             to[:] = torch.from_numpy(cut / 32768 * rng.uniform(0.5, 1.2))
         model.train()
-        if step < STAGES * GROW:
-            made, commit = model.outermost(wave.unsqueeze(1), min(5, 1 + step // GROW)), torch.zeros(())
+        if growing(step) and strides(step) < 5:
+            made, commit = outermost(model.encoder.layers, model.decoder.layers, wave.unsqueeze(1), strides(step)), torch.zeros(())
+        elif growing(step):
+            made, commit = model.decoder(model.encoder(wave.unsqueeze(1))), torch.zeros(())
         else:
             made, commit = model(wave.unsqueeze(1), BOOKS if rng.random() < 0.7 else rng.randint(1, BOOKS))
         real, near = spectral(made[:, 0], wave), (made[:, 0] - wave).abs().mean() / wave.abs().mean()
-        loss = near + (0.1 if step < STAGES * GROW else 0.3) * real + 0.25 * commit
+        loss = near + (0.1 if growing(step) else 0.3) * real + 0.25 * commit
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -114,7 +105,7 @@ def main():
             part = CHECKPOINT.with_suffix(".part")
             torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}, part)
             part.replace(CHECKPOINT)
-            if step < STAGES * GROW:
+            if growing(step):
                 continue
             model.eval()
             with torch.no_grad():

@@ -16,6 +16,7 @@ import numpy as np
 import speech_data
 import torch
 import torch.nn.functional as F
+from codec_training import growing, outermost, spectral, strides
 from speechtokenizer import SpeechTokenizer
 from torch import nn
 
@@ -54,19 +55,6 @@ def spelled(log_probabilities):
     return "".join(LETTERS[b - 1] for b in kept)
 
 
-WINDOWS = {n: torch.hann_window(n) for n in (256, 512, 1024)}
-
-
-def spectral(made, real):
-    """Distance of short-time spectra at three resolutions (Yamamoto et al. 2020, section 2.2)."""
-    total = 0.0
-    for n, window in WINDOWS.items():
-        size = lambda x: torch.stft(x, n, n // 4, window=window, return_complex=True).abs().clamp(min=1e-4)
-        a, b = size(made), size(real)
-        total = total + (b - a).norm() / b.norm() + (b.log() - a.log()).abs().mean()
-    return total / len(WINDOWS)
-
-
 class Utterances:
     def __init__(self, keep):
         rows, self.samples = speech_data.load()
@@ -89,7 +77,7 @@ def trained_on(row):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--steps", type=int, default=5000)
     parser.add_argument("--batch", type=int, default=12)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
@@ -119,19 +107,27 @@ def main():
         middle = rng.randrange(len(order) - 200)
         wave, frames, texts = train.batch(rng.sample(order[middle : middle + 200], args.batch))
         model.train()
-        # Now and then only the first books, so that each adds to those before it.
-        books = 8 if rng.random() < 0.6 else rng.randint(1, 8)
-        made, commit, first = model(wave.unsqueeze(1), n_q=books)
-        real = spectral(made[:, 0], wave)
-        near = (made[:, 0] - wave).abs().mean()
-        text = [letters(t) for t in texts]
-        ctc = F.ctc_loss(speller(first).transpose(0, 1), torch.tensor(sum(text, [])), torch.tensor(frames), torch.tensor([len(t) for t in text]), zero_infinity=True)
-        loss = real + 5.0 * near + 2.0 * ctc + 0.25 * commit.mean()
+        made, ctc, commit = None, torch.zeros(()), torch.zeros(())
+        if growing(step) and strides(step) < 5:
+            made = outermost(model.encoder.model, model.decoder.model, wave.unsqueeze(1), strides(step))
+        elif growing(step):
+            encoded = model.encoder(wave.unsqueeze(1))
+            made, first = model.decoder(encoded), encoded.transpose(1, 2)
+        else:
+            # Now and then only the first books, so that each adds to those before it.
+            books = 8 if rng.random() < 0.6 else rng.randint(1, 8)
+            made, commit, first = model(wave.unsqueeze(1), n_q=books)
+            commit = commit.mean()
+        if strides(step) == 5:
+            text = [letters(t) for t in texts]
+            ctc = F.ctc_loss(speller(first).transpose(0, 1), torch.tensor(sum(text, [])), torch.tensor(frames), torch.tensor([len(t) for t in text]), zero_infinity=True)
+        real, near = spectral(made[:, 0], wave), (made[:, 0] - wave).abs().mean() / wave.abs().mean()
+        loss = near + (0.1 if growing(step) else 0.3) * real + 0.5 * ctc + 0.25 * commit
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
-        sums += [float(x.detach()) for x in (real, near, ctc, commit.mean())]
+        sums += [float(x.detach()) for x in (real, near, ctc, commit)]
         if (step + 1) % 100 == 0:
             real, near, ctc, commit = sums / 100
             sums[:] = 0
@@ -140,6 +136,8 @@ def main():
             part = CHECKPOINT.with_suffix(".part")
             torch.save({"model": model.state_dict(), "speller": speller.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}, part)
             part.replace(CHECKPOINT)
+            if growing(step):
+                continue
             model.eval()
             with torch.no_grad():
                 wave, frames, texts = test.batch(range(8))
