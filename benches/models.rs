@@ -1,14 +1,15 @@
 //! What one step of each network costs, at the sizes of a small bundle, with random weights.
 //! The row product has a peer (candle's layer) and a floor (reading the weight once) beside it.
 
-use agpt::models::LanguageModel;
 use agpt::models::llama::{self, Llama};
 use agpt::models::sampling::{self, Settings};
 use agpt::models::unclip::unet::{self, PerLevel, UNet};
 use agpt::models::unclip::vae;
+use agpt::models::{LanguageModel, encodec, soundstorm, speech_tokenizer};
 use agpt::nn::linear::Linear;
-use candle_core::{DType, Device, Module, Tensor};
-use candle_nn::{VarBuilder, VarMap};
+use candle_core::{DType, Device, Module, Shape, Tensor};
+use candle_nn::var_builder::SimpleBackend;
+use candle_nn::{Init, VarBuilder, VarMap};
 use criterion::{Criterion, criterion_group, criterion_main};
 use rayon::prelude::*;
 use std::error::Error;
@@ -107,12 +108,98 @@ fn picture(c: &mut Criterion) -> Outcome {
     Ok(())
 }
 
+/// Weights that are not zero, so that normalised ones are numbers.
+struct Waves;
+
+impl SimpleBackend for Waves {
+    fn get(
+        &self,
+        shape: Shape,
+        _: &str,
+        _: Init,
+        dtype: DType,
+        device: &Device,
+    ) -> candle_core::Result<Tensor> {
+        let values: Vec<f32> =
+            (0..shape.elem_count()).map(|i| (i as f32 * 0.7).sin() * 0.1).collect();
+        Tensor::from_vec(values, shape, device)?.to_dtype(dtype)
+    }
+
+    fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> candle_core::Result<Tensor> {
+        candle_core::bail!("`{name}` is asked for without a shape")
+    }
+
+    fn contains_tensor(&self, _: &str) -> bool {
+        false
+    }
+}
+
+/// One second of sound, at nano's sizes and at the public ones.
+fn sound(c: &mut Criterion) -> Outcome {
+    let waves = || VarBuilder::from_backend(Box::new(Waves), DType::F32, Device::Cpu);
+    let samples: Vec<f32> = (0..32_000).map(|i| (i as f32 * 0.05).sin() * 0.3).collect();
+    let public = speech_tokenizer::Config::anygpt();
+    let nano = speech_tokenizer::Config {
+        n_filters: 8,
+        dimension: 128,
+        semantic_dimension: 128,
+        codebook_size: 512,
+        ..public.clone()
+    };
+    let mut group = c.benchmark_group("one second");
+    group.sample_size(10);
+    for (size, config) in [("nano", nano), ("public", public)] {
+        let codec = speech_tokenizer::SpeechTokenizer::load(&config, waves())?;
+        let codes = codec.encode(&samples[..16_000], config.n_q)?;
+        group.bench_function(format!("speech, encode, {size}"), |b| {
+            b.iter(|| codec.encode(&samples[..16_000], config.n_q));
+        });
+        group
+            .bench_function(format!("speech, decode, {size}"), |b| b.iter(|| codec.decode(&codes)));
+    }
+    let public = encodec::Config::encodec_32khz();
+    let nano = encodec::Config {
+        sampling_rate: 16_000,
+        num_filters: 12,
+        upsampling_ratios: vec![8, 5, 4, 2],
+        codebook_size: 256,
+        target_bandwidths: vec![1.6],
+        ..public.clone()
+    };
+    for (size, config) in [("nano", nano), ("public", public)] {
+        let codec = encodec::Encodec::load(&config, waves())?;
+        let second = &samples[..config.sampling_rate as usize];
+        let codes = codec.encode(second)?;
+        group.bench_function(format!("music, encode, {size}"), |b| b.iter(|| codec.encode(second)));
+        group.bench_function(format!("music, decode, {size}"), |b| b.iter(|| codec.decode(&codes)));
+    }
+    let public = soundstorm::Config::anygpt();
+    let nano = soundstorm::Config {
+        dim: 128,
+        depth: 3,
+        heads: 4,
+        dim_head: 32,
+        codebook_size: 512,
+        ..public.clone()
+    };
+    for (size, config) in [("nano", nano), ("public", public)] {
+        let model = soundstorm::SoundStorm::load(&config, waves())?;
+        let (semantic, acoustic) = ([3; 50], [5; 50 * 7]);
+        group.bench_function(format!("voice, one pass over all levels, {size}"), |b| {
+            b.iter(|| model.logits(&semantic, &acoustic));
+        });
+    }
+    group.finish();
+    Ok(())
+}
+
 fn all(c: &mut Criterion) {
     for (name, group) in [
         ("language model", language_model as fn(&mut Criterion) -> Outcome),
         ("sampling", sampling_step),
         ("row product", row_product),
         ("picture", picture),
+        ("sound", sound),
     ] {
         if let Err(error) = group(c) {
             eprintln!("{name}: {error}");
