@@ -13,3 +13,4 @@ pub mod linear;
 pub mod lstm;
 pub mod norm;
 pub mod rope;
+pub mod snake;

@@ -1,16 +1,16 @@
 //! SEANet (Tagliasacchi et al. 2020) as EnCodec has it (Défossez et al. 2022, section 3.1):
 //! residual blocks between strided convolutions, and an LSTM where the sequence is shortest.
 
-use candle_core::{DType, Result, Tensor};
+use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
 
 use crate::nn::conv1d::{Conv1d, ConvTranspose1d};
 use crate::nn::lstm::Lstm;
+use crate::nn::snake::Snake;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activation {
     Elu,
-    /// x + sin²(αx) / (α + 10⁻⁹) with a learned α per channel (Ziyin et al. 2020).
     Snake,
 }
 
@@ -160,24 +160,6 @@ impl Residual {
             Some(conv) => conv.forward(x)? + y,
             None => x + y,
         }
-    }
-}
-
-#[derive(Debug)]
-struct Snake {
-    alpha: Tensor, // (1, channels, 1)
-    scale: Tensor, // 1 / (alpha + 1e-9)
-}
-
-impl Snake {
-    fn load(channels: usize, vb: VarBuilder) -> Result<Self> {
-        let alpha = vb.get((1, channels, 1), "alpha")?;
-        let scale = (alpha.to_dtype(DType::F32)? + 1e-9)?.recip()?.to_dtype(alpha.dtype())?;
-        Ok(Self { alpha, scale })
-    }
-
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        x + x.broadcast_mul(&self.alpha)?.sin()?.sqr()?.broadcast_mul(&self.scale)?
     }
 }
 
