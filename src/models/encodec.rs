@@ -7,9 +7,8 @@
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
 
-use super::audio_codec::codec::Codec;
-use super::audio_codec::rvq::ResidualQuantizer;
-use super::audio_codec::seanet::{Activation, Decoder, Encoder, Names, Shape};
+use super::audio_codec::codec::{Books, Codec};
+use super::audio_codec::seanet::{Activation, Names, Shape};
 use super::speech_tokenizer::check_sizes;
 use super::{Check, Result};
 
@@ -160,21 +159,12 @@ pub struct Encodec {
 
 impl Encodec {
     pub fn load(config: &Config, vb: VarBuilder) -> Result<Self> {
-        let shape = config.shape()?;
-        let codec = Codec {
-            model: MODEL,
-            encoder: Encoder::load(&shape, vb.pp("encoder"))?,
-            quantizer: ResidualQuantizer::load(
-                config.num_quantizers(),
-                config.codebook_size,
-                config.hidden_size,
-                &vb,
-                |index| format!("quantizer.layers.{index}.codebook.embed"),
-            )?,
-            decoder: Decoder::load(&shape, vb.pp("decoder"))?,
-            dtype: vb.dtype(),
-            device: vb.device().clone(),
+        let books = Books {
+            count: config.num_quantizers(),
+            size: config.codebook_size,
+            place: &|index| format!("quantizer.layers.{index}.codebook.embed"),
         };
+        let codec = Codec::load(MODEL, &config.shape()?, &books, &vb)?;
         Ok(Self { codec, config: config.clone() })
     }
 

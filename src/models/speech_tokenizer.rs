@@ -7,9 +7,8 @@
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
 
-use super::audio_codec::codec::Codec;
-use super::audio_codec::rvq::ResidualQuantizer;
-use super::audio_codec::seanet::{Activation, Decoder, Encoder, Names, Shape};
+use super::audio_codec::codec::{Books, Codec};
+use super::audio_codec::seanet::{Activation, Names, Shape};
 use super::{Check, Result};
 
 const MODEL: &str = "speech-tokenizer";
@@ -120,21 +119,12 @@ pub struct SpeechTokenizer {
 
 impl SpeechTokenizer {
     pub fn load(config: &Config, vb: VarBuilder) -> Result<Self> {
-        let shape = config.shape()?;
-        let codec = Codec {
-            model: MODEL,
-            encoder: Encoder::load(&shape, vb.pp("encoder"))?,
-            quantizer: ResidualQuantizer::load(
-                config.n_q,
-                config.codebook_size,
-                config.dimension,
-                &vb,
-                |index| format!("quantizer.vq.layers.{index}._codebook.embed"),
-            )?,
-            decoder: Decoder::load(&shape, vb.pp("decoder"))?,
-            dtype: vb.dtype(),
-            device: vb.device().clone(),
+        let books = Books {
+            count: config.n_q,
+            size: config.codebook_size,
+            place: &|index| format!("quantizer.vq.layers.{index}._codebook.embed"),
         };
+        let codec = Codec::load(MODEL, &config.shape()?, &books, &vb)?;
         Ok(Self { codec, config: config.clone() })
     }
 

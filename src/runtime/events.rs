@@ -1,5 +1,6 @@
 //! What a run tells while it goes on.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use crate::base::Medium;
@@ -27,6 +28,14 @@ pub trait Events {
     /// Whether the run should stop; asked between steps.
     fn cancelled(&mut self) -> bool {
         false
+    }
+}
+
+/// What a network reports its steps to: they become progress, and a cancelled run breaks them off.
+pub fn steps(events: &mut dyn Events) -> impl FnMut(usize, usize) -> ControlFlow<()> + '_ {
+    |done, total| {
+        events.progress(done, total);
+        if events.cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }
 

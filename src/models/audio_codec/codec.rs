@@ -1,22 +1,47 @@
 //! A whole codec: encoder, quantizer, decoder.
 
 use candle_core::{DType, Device, Tensor};
+use candle_nn::VarBuilder;
 
 use super::rvq::ResidualQuantizer;
-use super::seanet::{Decoder, Encoder};
+use super::seanet::{Decoder, Encoder, Shape};
 use crate::models::{Error, Result};
 
 #[derive(Debug)]
 pub struct Codec {
-    pub model: &'static str,
-    pub encoder: Encoder,
-    pub quantizer: ResidualQuantizer,
-    pub decoder: Decoder,
-    pub dtype: DType,
-    pub device: Device,
+    model: &'static str,
+    encoder: Encoder,
+    quantizer: ResidualQuantizer,
+    decoder: Decoder,
+    dtype: DType,
+    device: Device,
+}
+
+/// How many codebooks there are, how large, and where their tables are.
+pub struct Books<'a> {
+    pub count: usize,
+    pub size: usize,
+    pub place: &'a dyn Fn(usize) -> String,
 }
 
 impl Codec {
+    pub fn load(
+        model: &'static str,
+        shape: &Shape,
+        books: &Books<'_>,
+        vb: &VarBuilder,
+    ) -> Result<Self> {
+        let Books { count, size, place } = *books;
+        Ok(Self {
+            model,
+            encoder: Encoder::load(shape, vb.pp("encoder"))?,
+            quantizer: ResidualQuantizer::load(count, size, shape.dimension, vb, place)?,
+            decoder: Decoder::load(shape, vb.pp("decoder"))?,
+            dtype: vb.dtype(),
+            device: vb.device().clone(),
+        })
+    }
+
     /// Samples of one channel → the codes of the first `count` codebooks, ⌈samples / hop⌉ each.
     pub fn encode(&self, samples: &[f32], count: usize) -> Result<Vec<Vec<u32>>> {
         if samples.is_empty() || samples.iter().any(|sample| !sample.is_finite()) {

@@ -1,6 +1,5 @@
 //! SpeechTokenizer as a tokenizer of speech; SoundStorm and SpeechTokenizer as its de-tokenizer.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::base::Medium;
@@ -11,7 +10,7 @@ use crate::models::Error;
 use crate::models::soundstorm::{Options, Schedule, SoundStorm};
 use crate::models::speech_tokenizer::SpeechTokenizer;
 use crate::runtime::error::Failure;
-use crate::runtime::events::Events;
+use crate::runtime::events::{Events, steps};
 use crate::runtime::roles::{Detokenizer, Tokenizer};
 use crate::runtime::settings::Settings;
 use crate::runtime::value::{Media, Value};
@@ -77,10 +76,7 @@ impl Detokenizer for Voice {
         };
         let prompt = self.prompt(settings)?;
         let mut uniform = |count: usize| (0..count).map(|_| noise.uniform() as f32).collect();
-        let mut progress = |done, total| {
-            events.progress(done, total);
-            if events.cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        };
+        let mut progress = steps(events);
         let layers = self.acoustic.generate(codes, &prompt, &options, &mut uniform, &mut progress);
         let layers = match layers {
             Err(Error::Cancelled) => return Err(Failure::Cancelled),

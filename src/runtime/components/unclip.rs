@@ -1,8 +1,6 @@
 //! Stable unCLIP as a de-tokenizer of images: SEED's reverse path gives the embedding of the
 //! codes, the diffusion decoder draws it.
 
-use std::ops::ControlFlow;
-
 use candle_core::{DType, Device, Tensor};
 use serde::Deserialize;
 
@@ -15,7 +13,7 @@ use crate::models::seed_tokenizer::{self, Decoder};
 use crate::models::unclip::{Options, UnClip, clip_text, conditioning, scheduler, unet, vae};
 use crate::models::{Error, Result as ModelResult};
 use crate::runtime::error::Failure;
-use crate::runtime::events::Events;
+use crate::runtime::events::{Events, steps};
 use crate::runtime::roles::Detokenizer;
 use crate::runtime::settings::Settings;
 use crate::runtime::value::{Media, Value};
@@ -132,10 +130,7 @@ impl Detokenizer for UnClipDetokenizer {
             noise: level_noise,
             negative,
         };
-        let mut progress = |done, total| {
-            events.progress(done, total);
-            if events.cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        };
+        let mut progress = steps(events);
         let pixels =
             self.unclip.generate(&embedding, &self.empty_prompt, &latents, &options, &mut progress);
         let pixels = match pixels {
