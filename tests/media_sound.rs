@@ -133,6 +133,14 @@ fn files_that_end_too_early_are_told_from_whole_ones() {
     }
 }
 
+#[test]
+fn a_header_that_makes_the_decoder_overflow_is_an_error() {
+    let mut bytes = std::fs::read(fixture("mono_pcm_16.wav")).unwrap();
+    // 65,535 channels of two bytes are more than 16 bits can count.
+    bytes[22..24].copy_from_slice(&[0xFF, 0xFF]);
+    assert!(Sound::decode(&bytes, "loud.wav").is_err());
+}
+
 proptest! {
     /// Damage anywhere gives a sound or an error, never a panic.
     #[test]

@@ -2,6 +2,7 @@
 //! randomness, whole-or-nothing files.
 
 pub mod atomic;
+pub mod contained;
 pub mod diagnostic;
 pub mod hash;
 pub mod medium;

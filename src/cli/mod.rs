@@ -46,6 +46,7 @@ enum Action {
 
 /// Runs the program on command-line arguments (the first is the program's name).
 pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
+    crate::base::contained::silence_contained_panics();
     let args: Vec<OsString> = args.into_iter().collect();
     let mut command = Cli::command();
     // A pipeline's own parameters become flags of `run` before the line is parsed.

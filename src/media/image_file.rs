@@ -13,6 +13,8 @@ use std::path::Path;
 use image::error::ImageError;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
+use crate::base::contained::contained;
+
 use super::error::Expected;
 use super::sniff::{HEAD, describe};
 use super::{MediaError, RgbImage};
@@ -48,30 +50,42 @@ impl RgbImage {
     /// Decodes the bytes of an image file; `name` is what errors call it.
     pub fn decode(bytes: &[u8], name: &str) -> Result<Self, MediaError> {
         let (format, label) = guess(bytes, name)?;
-        let damaged = |error: ImageError| decode_error(name, label, error);
-        let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-        // Our own limits, checked on the header before pixels are decoded.
-        reader.no_limits();
-        let mut decoder = reader.into_decoder().map_err(damaged)?;
-        check_size(name, decoder.dimensions(), decoder.total_bytes())?;
-        let mut limits = Limits::no_limits();
-        limits.max_image_width = Some(MAX_SIDE);
-        limits.max_image_height = Some(MAX_SIDE);
-        limits.max_alloc = Some(MAX_BYTES);
-        decoder.set_limits(limits).map_err(damaged)?;
-        if format == ImageFormat::Jpeg && !jpeg_is_whole(bytes) {
-            // The decoder would fill the missing part with grey.
-            return Err(MediaError::Truncated { name: name.into(), format: label });
-        }
-        // Broken EXIF data is no reason to refuse a good picture.
-        let orientation = decoder.orientation().ok();
-        let mut picture = DynamicImage::from_decoder(decoder).map_err(damaged)?;
-        if let Some(orientation) = orientation {
-            picture.apply_orientation(orientation);
-        }
-        let (width, height) = (picture.width(), picture.height());
-        RgbImage::new(width, height, to_rgb(picture))
+        contained(|| decode_as(bytes, name, format, label)).unwrap_or_else(|| {
+            let reason = "its header or data make no sense".to_string();
+            Err(MediaError::Damaged { name: name.into(), format: label, reason })
+        })
     }
+}
+
+fn decode_as(
+    bytes: &[u8],
+    name: &str,
+    format: ImageFormat,
+    label: &'static str,
+) -> Result<RgbImage, MediaError> {
+    let damaged = |error: ImageError| decode_error(name, label, error);
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    // Our own limits, checked on the header before pixels are decoded.
+    reader.no_limits();
+    let mut decoder = reader.into_decoder().map_err(damaged)?;
+    check_size(name, decoder.dimensions(), decoder.total_bytes())?;
+    let mut limits = Limits::no_limits();
+    limits.max_image_width = Some(MAX_SIDE);
+    limits.max_image_height = Some(MAX_SIDE);
+    limits.max_alloc = Some(MAX_BYTES);
+    decoder.set_limits(limits).map_err(damaged)?;
+    if format == ImageFormat::Jpeg && !jpeg_is_whole(bytes) {
+        // The decoder would fill the missing part with grey.
+        return Err(MediaError::Truncated { name: name.into(), format: label });
+    }
+    // Broken EXIF data is no reason to refuse a good picture.
+    let orientation = decoder.orientation().ok();
+    let mut picture = DynamicImage::from_decoder(decoder).map_err(damaged)?;
+    if let Some(orientation) = orientation {
+        picture.apply_orientation(orientation);
+    }
+    let (width, height) = (picture.width(), picture.height());
+    RgbImage::new(width, height, to_rgb(picture))
 }
 
 /// RGB bytes; transparency is composited over white.

@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, Cursor, Read, Seek};
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 
 use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
@@ -13,6 +14,8 @@ use symphonia::core::formats::probe::Hint;
 use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
 use symphonia::core::io::{MediaSource, MediaSourceStream};
 use symphonia::core::meta::MetadataOptions;
+
+use crate::base::contained::contained;
 
 use super::error::Expected;
 use super::image_file::read_error;
@@ -56,6 +59,14 @@ fn read(source: Box<dyn MediaSource>, head: &[u8], name: &str) -> Result<Sound, 
     if !looks_like_sound(head) {
         return Err(MediaError::NotASound { name: name.into(), found: describe(head).into() });
     }
+    let decoded = contained(AssertUnwindSafe(|| decode_stream(source, name)));
+    decoded.unwrap_or_else(|| {
+        let reason = "its header or data make no sense".to_string();
+        Err(MediaError::Damaged { name: name.into(), format: "sound", reason })
+    })
+}
+
+fn decode_stream(source: Box<dyn MediaSource>, name: &str) -> Result<Sound, MediaError> {
     let stream = MediaSourceStream::new(source, Default::default());
     let mut format = symphonia::default::get_probe()
         .probe(&Hint::new(), stream, FormatOptions::default(), MetadataOptions::default())

@@ -40,6 +40,16 @@ def caption(row):
     return f"a {row['tempo']} {row['mode']} {row['register']} {row['instrument']} melody"
 
 
+def captions():
+    """Every caption there is."""
+    return [caption(row) for row in kinds(INSTRUMENTS)]
+
+
+def kinds(instruments):
+    names = ("instrument", "tempo", "mode", "register")
+    return [dict(zip(names, row)) for row in itertools.product(instruments, TEMPI, MODES, REGISTERS)]
+
+
 def melody(rng, row):
     """(start, length, note, loudness) of each note, in seconds"""
     program, low, high = INSTRUMENTS[row["instrument"]]
@@ -59,11 +69,7 @@ def melody(rng, row):
 def play(instrument):
     """All clips of an instrument, played in one go."""
     rng = random.Random(zlib.crc32(instrument.encode()))
-    rows = [
-        {"instrument": instrument, "tempo": tempo, "mode": mode, "register": register}
-        for tempo, mode, register in itertools.product(TEMPI, MODES, REGISTERS)
-        for _ in range(PER_KIND)
-    ]
+    rows = [dict(row) for row in kinds([instrument]) for _ in range(PER_KIND)]
     rng.shuffle(rows)
     program = INSTRUMENTS[instrument][0]
     ticks = 1000  # a beat of one second

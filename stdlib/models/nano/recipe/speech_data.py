@@ -1,4 +1,4 @@
-"""Spoken captions and commands: text-to-speech voices, each utterance spoken a little differently.
+"""Spoken captions, commands and answers: text-to-speech voices, each utterance spoken a little differently.
 
 Voices are those of flite (Debian package `flite`): slt, rms and kal16 are trained on, awb is held
 out. Speaking rate is varied by flite, pitch and timbre together by resampling, so that a voice is
@@ -16,51 +16,20 @@ import zlib
 from multiprocessing import Pool
 
 import data
+import dialogue
+import music_data
 import numpy as np
 
 RATE = 16000
 VOICES, HELD_OUT_VOICE = ["slt", "rms", "kal16"], "awb"
 PER_VOICE = 3000
-COMMANDS = """what is this
-what do you see
-describe this picture
-describe this music
-paint something for me
-paint it again
-make it bigger
-make it smaller
-another one please
-thank you very much
-yes please
-no thank you
-hello
-good morning
-good evening
-good bye
-play some music
-play it again
-a little slower please
-a little faster please
-say it again please
-read this to me
-write it down
-tell me a story
-show me more
-stop
-go on
-i like this
-what colour is it
-how are you""".split("\n")
-
-
 def held_out(sentence):
     return zlib.crc32(sentence.encode()) % 20 == 0
 
 
-def sentences():
+def captions():
     nouns = [noun for noun in data.concepts() if not data.held_out(noun)]
-    captions = [data.caption(colour, noun) for noun in nouns for colour in data.COLOURS]
-    return captions
+    return [data.caption(colour, noun) for noun in nouns for colour in data.COLOURS]
 
 
 def trim(samples, margin=0.06):
@@ -91,15 +60,17 @@ def speak(job):
 
 def jobs():
     rng = random.Random(7)
-    captions = sentences()
     vary = lambda: (round(rng.uniform(0.85, 1.15), 3), round(rng.uniform(0.9, 1.12), 3))
     for voice in VOICES:
-        for sentence in COMMANDS:
+        for sentence in dialogue.sentences():
             for _ in range(6):
                 yield (voice, sentence, *vary())
-        for sentence in rng.sample(captions, PER_VOICE):
+        for sentence in music_data.captions():
+            for _ in range(3):
+                yield (voice, sentence, *vary())
+        for sentence in rng.sample(captions(), PER_VOICE):
             yield (voice, sentence, *vary())
-    for sentence in COMMANDS + rng.sample(captions, 300):
+    for sentence in dialogue.sentences() + rng.sample(music_data.captions(), 40) + rng.sample(captions(), 300):
         yield (HELD_OUT_VOICE, sentence, 1.0, 1.0)
 
 
