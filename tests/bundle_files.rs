@@ -62,7 +62,7 @@ fn mistakes_in_a_manifest_are_found_at_their_line() {
     bundle.yaml:27:10: a whole number is needed here
     bundle.yaml:27:1: missing field `license`
     bundle.yaml:27:10: one value is needed here
-    bundle.yaml:29:12: unknown field `topk`, expected one of temperature, top_k, top_p, min_p, repetition_penalty, max_tokens, min_tokens
+    bundle.yaml:29:12: unknown field `topk`, expected one of temperature, top_k, top_p, min_p, repetition_penalty, max_tokens, min_tokens, window_seconds, overlap_seconds
     bundle.yaml: `format: 2` is not known; this program reads format 1: update agpt
     bundle.yaml: `components.llm.architecture: lama` is not known here; known: llama
     bundle.yaml: `components.tokenizers.image.path: ../eyes` must be a path below the bundle's folder, with `/` and without `..`

@@ -41,6 +41,22 @@ pipeline there_and_back(piece: music) -> music {
   return decode encode piece
 }
 
+pipeline answer(recording: speech, most: int) -> mixed {
+  return generate mixed from chat { user { "{recording} What is said?" } } {
+    semantic: { temperature: 2.0, max_tokens: most, speech: { duration: 100ms }, music: { max_tokens: 8 } }
+    perceptual: { speech: { steps: 1 } }
+  }
+}
+
+pipeline talk(recording: speech) -> { first: speech, second: text, together: text } {
+  let opening = chat { user { {recording} } }
+  let first = generate speech from opening { semantic: { duration: 200ms } perceptual: { steps: 1 } }
+  let next = chat { {opening} assistant { {first} } user { "And now?" } }
+  let second = generate text from next
+  let together = generate text from next { semantic: { temperature: 0.0 } }
+  return { first, second, together }
+}
+
 pipeline play_codes(codes: tokens<music>) -> music {
   return decode codes
 }
@@ -212,4 +228,97 @@ fn a_codec_that_does_not_fit_the_vocabulary_is_named() {
     let said = stderr(&output).replace("\n  │ ", " ");
     let words = "the music tokenizer has 2 codebooks of 8, but the vocabulary 4 of 8";
     assert!(said.contains(words), "{said}");
+}
+
+#[test]
+fn a_mixed_reply_holds_whole_media_between_its_words() {
+    let bench = Bench::new();
+    let recording = bench.write("said.wav", &tone(16_000, 0.2));
+    let out = bench.path("mixed");
+    let mut kinds = std::collections::BTreeSet::new();
+    for seed in 1..=16 {
+        let seed = seed.to_string();
+        let args =
+            ["--recording", &recording, "--most", "120", "--out", &out, "--json", "--seed", &seed];
+        let made = json(&bench.command("answer", &args).output().unwrap());
+        let pieces = made["results"]["answer"].as_array().unwrap().clone();
+        assert!(made["generated"][0]["ids"].as_array().unwrap().len() <= 120);
+        for piece in pieces {
+            let (kind, value) = piece.as_object().unwrap().iter().next().unwrap();
+            kinds.insert(kind.clone());
+            if kind == "speech" {
+                let sound = Sound::load(value.as_str().unwrap()).unwrap();
+                assert_eq!(sound.samples().len(), 1600, "100 ms each");
+            } else if kind == "music" {
+                let frames = Sound::load(value.as_str().unwrap()).unwrap().samples().len() / 320;
+                assert!((1..=2).contains(&frames), "at most 8 codes are 2 frames: {frames}");
+            }
+        }
+    }
+    // A model with random weights switches at random.
+    assert_eq!(Vec::from_iter(kinds), ["music", "speech", "text"]);
+}
+
+#[test]
+fn earlier_turns_keep_their_ids() {
+    let bench = Bench::new();
+    let recording = bench.write("said.wav", &tone(16_000, 0.2));
+    let out = bench.path("talk");
+    let args = ["--recording", &recording, "--out", &out, "--json"];
+    let made = json(&bench.command("talk", &args).output().unwrap());
+    let generated = made["generated"].as_array().unwrap();
+    let numbers = |at: usize| generated[at]["prompt_tokens"].as_u64().unwrap();
+    // The reply's ten codes, their end, the end of the turn, and the next turn.
+    assert!(numbers(1) >= numbers(0) + 12, "{generated:#?}");
+    let prompt = generated[1]["prompt"].as_str().unwrap();
+    assert!(prompt.contains("[MMGPT]: [speech: 10 codes]<eos>\n[Human]: And now?"), "{prompt}");
+    // Encoding the speech that was made again would need another number of frames.
+    let nodes: Vec<&str> =
+        made["timings"].as_array().unwrap().iter().filter_map(|t| t["node"].as_str()).collect();
+    assert!(nodes.iter().any(|node| node.contains("recall")), "{nodes:?}");
+}
+
+#[test]
+fn music_longer_than_the_window_goes_on_from_its_own_end() {
+    let bench = Bench::new();
+    let folder = bench.folder.path().join("windowed");
+    copy_folder(Path::new(MODEL), &folder);
+    let manifest = std::fs::read_to_string(folder.join("bundle.yaml")).unwrap();
+    let manifest = manifest.replace(
+        "music: { max_tokens: 40 }",
+        "music: { max_tokens: 40, window_seconds: 0.2, overlap_seconds: 0.06 }",
+    );
+    std::fs::write(folder.join("bundle.yaml"), manifest).unwrap();
+    let play = |model: &Path, length: &str| {
+        let out = bench.path("long.wav");
+        let output = agpt(["run", &bench.file, "--pipeline", "play", "--model"])
+            .arg(model)
+            .args(["--mood", "calm", "--length", length, "--out", &out, "--json"])
+            .output()
+            .unwrap();
+        let made = json(&output);
+        let codes = made["results"]["codes"].as_array().unwrap().clone();
+        codes.iter().map(|code| code.as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    let long = play(&folder, "500ms");
+    assert_eq!(long.len(), 25 * 4, "whole frames of four codes");
+    assert_eq!(long, play(&folder, "500ms"), "the same again");
+    // The first window is what it would be alone; the rest goes on from it.
+    assert_eq!(long[..40], play(&folder, "200ms"));
+    for (place, code) in long.iter().enumerate() {
+        assert_eq!(code / 8, place as u64 % 4, "codebooks take turns over the seams");
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
 }

@@ -8,16 +8,17 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use agpt::base::Medium;
 use agpt::base::rng::Stream;
+use agpt::base::{Medium, Reply};
 use agpt::bundle::{PromptPart as Part, Role as Speaker, Turn};
 use agpt::lang::ir::Role;
-use agpt::lang::settings::Stage;
+use agpt::lang::settings::{Key, Stage};
 use agpt::lang::types::Type;
 use agpt::media::RgbImage;
 use agpt::models::seed_tokenizer::{Config, Decoder};
 use agpt::runtime::engine::{Device, Engine};
 use agpt::runtime::events::{Events, Generated};
+use agpt::runtime::semantic::Request;
 use agpt::runtime::settings::Settings;
 use agpt::runtime::value::{Media, Prompt, PromptPart, PromptTurn, Value};
 use candle_core::{DType, Tensor};
@@ -65,13 +66,12 @@ fn codes_prompts_and_captions_equal_the_recipe_s() {
         ];
         let turns = vec![PromptTurn { role: Role::User, parts }];
         let prompt = Prompt { turns, out: Type::TEXT };
-        let greedy = [Value::Float(0.0)];
+        let (text, greedy) = (Reply::Only(Medium::Text), [Value::Float(0.0)]);
         let settings =
-            Settings::new(Stage::Semantic, Medium::Text, &["temperature"], &greedy).unwrap();
+            Settings::new(Stage::Semantic, text, &[Key::of("temperature")], &greedy).unwrap();
         let mut stream = Stream::new(0, "golden");
-        let caption = engine
-            .generate("golden", Medium::Text, &prompt, &settings, &mut stream, &mut listener)
-            .unwrap();
+        let request = Request { path: "golden", reply: text, prompt: &prompt, settings: &settings };
+        let caption = engine.generate(&request, &mut stream, &mut listener).unwrap();
         assert_eq!(caption, Value::text(expected["caption"].as_str().unwrap()), "{name}");
         // The recipe keeps the token that ends the reply.
         let ids = numbers(&expected["caption_ids"]);

@@ -117,3 +117,29 @@ fn a_plan_that_explodes_is_refused() {
     let error = plan::lower(&program, *program.entries.last().unwrap()).unwrap_err();
     assert_eq!(error.code, "E0601");
 }
+
+const TALK: &str = r#"
+pub pipeline talk(photo: image, voice: speech?) -> { reply: mixed, more: text } {
+  let opening = chat { user { "{pick(["Look.", "See."])} {photo}" } }
+  let reply = generate mixed from opening {
+    semantic: { max_tokens: 200, image: { top_k: 9 } }
+    perceptual: { speech: { voice } }
+  }
+  let picture = generate image from "the same"
+  let more = generate text from chat {
+    {opening}
+    assistant { "{reply} {picture}" }
+    user { "And {photo}?" }
+  }
+  return { reply, more }
+}
+"#;
+
+#[test]
+fn earlier_turns_are_recalled_and_not_encoded_again() {
+    let (_, plan) = plan_of(TALK);
+    let text = print::text(&plan);
+    assert_eq!(text.matches("encode image").count(), 1, "{text}");
+    assert_eq!(text.matches("recall image").count(), 1, "{text}");
+    insta::assert_snapshot!(text);
+}

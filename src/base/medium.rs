@@ -31,6 +31,22 @@ impl Medium {
     }
 }
 
+/// What a reply holds: one medium, or text and media in turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reply {
+    Only(Medium),
+    Mixed,
+}
+
+impl fmt::Display for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reply::Only(medium) => medium.fmt(f),
+            Reply::Mixed => f.write_str("mixed"),
+        }
+    }
+}
+
 impl fmt::Display for Medium {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

@@ -11,6 +11,6 @@ pub mod span;
 pub mod value;
 
 pub use diagnostic::{Diagnostic, Label, Severity};
-pub use medium::Medium;
+pub use medium::{Medium, Reply};
 pub use span::{SourceFile, SourceId, Sources, Span};
 pub use value::Literal;

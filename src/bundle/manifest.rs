@@ -203,6 +203,10 @@ pub struct PromptFormat {
     pub between: String,
     /// Tokens that end a reply, by name.
     pub stop: Vec<String>,
+    /// Other added tokens that a reply may hold between its words, by name: the marks of
+    /// AnyGPT's chain from a spoken command to its answer. They stand in the text as written.
+    #[serde(default)]
+    pub marks: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -262,6 +266,11 @@ pub struct Sampling {
     /// Absent: as many as the context has room for.
     pub max_tokens: Option<usize>,
     pub min_tokens: usize,
+    /// The longest stretch that the model was trained on, in seconds; longer sound is made in
+    /// stretches that overlap. Absent: any length is made in one go.
+    pub window_seconds: Option<f64>,
+    /// How much of what is there a further stretch begins with; half a window if absent.
+    pub overlap_seconds: Option<f64>,
 }
 
 impl Default for Sampling {
@@ -274,6 +283,8 @@ impl Default for Sampling {
             repetition_penalty: 1.0,
             max_tokens: None,
             min_tokens: 0,
+            window_seconds: None,
+            overlap_seconds: None,
         }
     }
 }

@@ -124,6 +124,11 @@ impl PromptBuilder<'_> {
         self.format.stop.iter().map(|token| self.named(token)).collect()
     }
 
+    /// The ids of the marks that a reply may hold between its words, in the manifest's order.
+    pub fn marks(&self) -> Result<Vec<u32>, BundleError> {
+        self.format.marks.iter().map(|token| self.named(token)).collect()
+    }
+
     fn begin(&self) -> Result<Vec<u32>, BundleError> {
         let token = &self.format.begin;
         if token.is_empty() { Ok(Vec::new()) } else { Ok(vec![self.named(token)?]) }

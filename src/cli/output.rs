@@ -9,7 +9,7 @@ use crate::base::Medium;
 use crate::base::atomic::write_atomic;
 use crate::media::{encode_png, encode_wav};
 use crate::runtime::error::Failure;
-use crate::runtime::value::{Media, Value};
+use crate::runtime::value::{Media, Piece, Prompt, PromptPart, PromptTurn, Value};
 
 use super::Exit;
 
@@ -50,9 +50,10 @@ impl Outputs {
                 map.insert(name.to_string(), written);
             }
             None => {
-                let line = match &written {
-                    Json::String(text) => text.clone(),
-                    other => other.to_string(),
+                let line = match (&written, value) {
+                    (Json::String(text), _) => text.clone(),
+                    (Json::Array(pieces), Value::Mixed(_)) => lines(pieces),
+                    (other, _) => other.to_string(),
                 };
                 let line =
                     if self.single { format!("{line}\n") } else { format!("{name}: {line}\n") };
@@ -66,7 +67,7 @@ impl Outputs {
     fn write(&self, name: &str, value: &Value) -> Result<Json, Failure> {
         Ok(match value {
             Value::None => Json::Null,
-            Value::Text(text) => json!(text.as_ref()),
+            Value::Text(text) => json!(&**text),
             Value::Int(value) => json!(value),
             Value::Float(value) => json!(value),
             Value::Bool(value) => json!(value),
@@ -86,7 +87,22 @@ impl Outputs {
                 });
                 Json::Object(fields.collect::<Result<_, Failure>>()?)
             }
-            Value::Prompt(_) => return Err(Failure::Defect("prompt", "result")),
+            // A mixed reply is the list of its parts in order, each under its kind.
+            Value::Mixed(pieces) => {
+                let piece = |(place, piece): (usize, &Piece)| {
+                    Ok(match piece {
+                        Piece::Text(text) => json!({ "text": text.trim() }),
+                        Piece::Tokens(medium, codes) => json!({ medium.name(): codes.as_ref() }),
+                        Piece::Media(media) => {
+                            let path = self.save(&format!("{name}-{}", place + 1), media)?;
+                            json!({ media.medium().name(): path.display().to_string() })
+                        }
+                    })
+                };
+                let pieces = pieces.iter().enumerate().map(piece);
+                Json::Array(pieces.collect::<Result<_, Failure>>()?)
+            }
+            Value::Prompt(prompt) => conversation(prompt),
         })
     }
 
@@ -127,6 +143,27 @@ impl Outputs {
         };
         Ok(unused(&folder, &stem, extension))
     }
+}
+
+/// The parts of a mixed reply, a line each.
+fn lines(pieces: &[Json]) -> String {
+    let values = pieces.iter().filter_map(Json::as_object).flat_map(|piece| piece.values());
+    let lines = values.filter_map(Json::as_str).filter(|line| !line.is_empty());
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// A conversation as data: the turns with what they hold, media as their codes.
+fn conversation(prompt: &Prompt) -> Json {
+    let part = |part: &PromptPart| match part {
+        PromptPart::Text(text) => json!({ "text": text }),
+        PromptPart::Tokens(medium, codes) => json!({ medium.name(): codes.as_ref() }),
+        PromptPart::Ids(ids) => json!({ "ids": ids.as_ref() }),
+    };
+    let turn = |turn: &PromptTurn| {
+        let parts: Vec<Json> = turn.parts.iter().map(part).collect();
+        json!({ "role": turn.role.name(), "parts": parts })
+    };
+    Json::Array(prompt.turns.iter().map(turn).collect())
 }
 
 fn unused(folder: &Path, stem: &str, extension: &str) -> PathBuf {

@@ -205,7 +205,7 @@ pub fn digests(plan: &Plan, values: &[Option<Value>]) -> serde_json::Value {
     let given = plan.inputs.iter().zip(values).filter_map(|(input, value)| {
         let value = value.as_ref()?;
         let json = match value {
-            Value::Text(text) => serde_json::json!(text.as_ref()),
+            Value::Text(text) => serde_json::json!(&**text),
             Value::Media(media) => serde_json::json!(media.digest().hex()),
             other => match other.literal() {
                 Some(Literal::None) => serde_json::Value::Null,

@@ -107,7 +107,7 @@ impl Events for Progress {
         }
         self.generated.push(json!({
             "node": record.path,
-            "medium": record.medium.name(),
+            "medium": record.reply.to_string(),
             "prompt": record.prompt,
             "prompt_tokens": record.prompt_tokens,
             "ids": record.ids,

@@ -3,6 +3,7 @@
 
 use crate::base::{Literal, Medium, Span};
 
+use super::settings::Key;
 use super::types::Type;
 
 /// Index into [`Program::pipelines`].
@@ -47,8 +48,16 @@ pub struct Template {
     pub params: Vec<Param>,
     /// What the hole `{out}` holds.
     pub out: Type,
-    pub turns: Vec<Turn>,
+    pub turns: Vec<Spoken>,
     pub span: Span,
+}
+
+/// A piece of a conversation.
+#[derive(Debug, Clone)]
+pub enum Spoken {
+    Turn(Turn),
+    /// All turns of an earlier conversation.
+    History(Expr),
 }
 
 #[derive(Debug, Clone)]
@@ -67,6 +76,16 @@ pub enum Role {
     System,
     User,
     Assistant,
+}
+
+impl Role {
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::System => "system",
+            Role::User => "user",
+            Role::Assistant => "assistant",
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -146,6 +165,8 @@ pub enum ExprKind {
     },
     /// A bare text, medium or tokens used as a prompt: one user turn with just that.
     PromptOf(Box<Expr>),
+    /// `chat { … }`: the turns of a conversation, to be answered or to go on from.
+    Chat(Vec<Spoken>),
     Generate(Box<Generate>),
     /// medium → tokens<medium>
     Encode(Box<Expr>),
@@ -161,6 +182,15 @@ pub enum ExprKind {
     },
     /// `length(list)`
     Length(Box<Expr>),
+    /// `pick(list)`: one item, drawn with the run's seed.
+    Pick(Box<Expr>),
+    /// `before(text, mark)`, `after(text, mark)`: what stands on that side of the first mark,
+    /// without white space around it; nothing before, and all after, a mark that is not there.
+    Cut {
+        after: bool,
+        text: Box<Expr>,
+        mark: Box<Expr>,
+    },
     /// int → float, T → T?, literal union → text, none → T?: same value under a wider type.
     Coerce(Box<Expr>),
 }
@@ -222,7 +252,7 @@ impl BinaryOp {
 /// Two-stage generation: the language model makes tokens, a de-tokenizer makes the medium.
 #[derive(Debug, Clone)]
 pub struct Generate {
-    /// `text`, a medium, or `tokens<medium>` when only the semantic stage is wanted.
+    /// `text`, a medium, `mixed`, or `tokens<medium>` when only the semantic stage is wanted.
     pub out: Type,
     pub prompt: Expr,
     pub semantic: Vec<Setting>,
@@ -232,8 +262,8 @@ pub struct Generate {
 /// A setting that the user wrote; absent ones take the bundle's defaults.
 #[derive(Debug, Clone)]
 pub struct Setting {
-    /// A name from the table in `lang::settings`.
-    pub name: &'static str,
+    /// A name from the table in `lang::settings`, and the medium where a reply has several.
+    pub key: Key,
     pub value: Expr,
     pub span: Span,
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::base::Literal;
 
 use super::ir::{
-    Block, Expr, ExprKind, LocalId, Param, Part, Pipeline, Program, Role, Segment, Setting,
+    Block, Expr, ExprKind, LocalId, Param, Part, Pipeline, Program, Segment, Setting, Spoken,
     Template, UnaryOp,
 };
 
@@ -67,23 +67,27 @@ impl Printer<'_> {
         let out = template.out.to_string();
         self.head("template", &name, template.doc.as_deref(), &template.params, &out);
         for turn in &template.turns {
-            let role = match turn.role {
-                Role::System => "system",
-                Role::User => "user",
-                Role::Assistant => "assistant",
-            };
-            let mut text = role.to_string();
-            for part in &turn.parts {
-                text.push(' ');
-                match part {
-                    Part::Text(part) => text.push_str(&format!("{part:?}")),
-                    Part::Hole(hole) => text.push_str(&format!("{{{}}}", self.expr(hole))),
-                    Part::Out => text.push_str("{out}"),
-                }
-            }
+            let text = self.spoken(turn);
             self.line(1, &text);
         }
         self.out.push('\n');
+    }
+
+    fn spoken(&mut self, spoken: &Spoken) -> String {
+        let turn = match spoken {
+            Spoken::Turn(turn) => turn,
+            Spoken::History(earlier) => return format!("{{{}}}", self.expr(earlier)),
+        };
+        let mut text = turn.role.name().to_string();
+        for part in &turn.parts {
+            text.push(' ');
+            match part {
+                Part::Text(part) => text.push_str(&format!("{part:?}")),
+                Part::Hole(hole) => text.push_str(&format!("{{{}}}", self.expr(hole))),
+                Part::Out => text.push_str("{out}"),
+            }
+        }
+        text
     }
 
     fn pipeline(&mut self, pipeline: &Pipeline) {
@@ -123,7 +127,7 @@ impl Printer<'_> {
         }
         let items: Vec<String> = settings
             .iter()
-            .map(|setting| format!("{}: {}", setting.name, self.expr(&setting.value)))
+            .map(|setting| format!("{}: {}", setting.key, self.expr(&setting.value)))
             .collect();
         format!(" {word}{{ {} }}", items.join(", "))
     }
@@ -204,6 +208,15 @@ impl Printer<'_> {
             }
             ExprKind::File { path, medium } => format!("file<{medium}>({path:?})"),
             ExprKind::Length(list) => format!("length({})", self.expr(list)),
+            ExprKind::Pick(list) => format!("pick({})", self.expr(list)),
+            ExprKind::Cut { after, text, mark } => {
+                let name = if *after { "after" } else { "before" };
+                format!("{name}({}, {})", self.expr(text), self.expr(mark))
+            }
+            ExprKind::Chat(turns) => {
+                let turns: Vec<String> = turns.iter().map(|turn| self.spoken(turn)).collect();
+                format!("chat({})", turns.join("; "))
+            }
             ExprKind::Coerce(inner) => format!("({} as {})", self.expr(inner), expr.ty),
         }
     }

@@ -31,6 +31,29 @@ impl fmt::Display for Stage {
     }
 }
 
+/// Names a setting of a generation; in a mixed reply, `image: { steps: 20 }` is the image's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// The medium that it is given for; `None` for the whole reply.
+    pub medium: Option<Medium>,
+    pub name: &'static str,
+}
+
+impl Key {
+    pub const fn of(name: &'static str) -> Key {
+        Key { medium: None, name }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.medium {
+            Some(medium) => write!(f, "{medium}.{}", self.name),
+            None => f.write_str(self.name),
+        }
+    }
+}
+
 /// The type of a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {

@@ -22,6 +22,10 @@ pub enum Type {
     List(Box<Type>),
     /// Fields in declared order.
     Record(Vec<(String, Type)>),
+    /// Text and media in turn: a reply that switches between them.
+    Mixed,
+    /// A conversation: what `chat { … }` makes.
+    Chat,
     /// What a template makes: a prompt whose reply has the given type.
     Prompt(Box<Type>),
     /// Stands for the type of an expression with an error; fits everything, so that one
@@ -31,6 +35,18 @@ pub enum Type {
 
 impl Type {
     pub const TEXT: Type = Type::Medium(Medium::Text);
+
+    /// The type of a field of a `mixed` reply.
+    pub fn of_mixed(field: &str) -> Option<Type> {
+        let list = |medium| Some(Type::List(Box::new(Type::Medium(medium))));
+        match field {
+            "text" => Some(Type::TEXT),
+            "images" => list(Medium::Image),
+            "speech" => list(Medium::Speech),
+            "music" => list(Medium::Music),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Type {
@@ -67,6 +83,8 @@ impl fmt::Display for Type {
                 }
                 f.write_str(" }")
             }
+            Type::Mixed => f.write_str("mixed"),
+            Type::Chat => f.write_str("chat"),
             Type::Prompt(out) => write!(f, "prompt<{out}>"),
             Type::Error => f.write_str("(unknown)"),
         }

@@ -5,8 +5,9 @@ use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 
-use crate::base::{Literal, Medium, Span};
+use crate::base::{Literal, Medium, Reply, Span};
 use crate::lang::ir::{BinaryOp, Role, UnaryOp};
+use crate::lang::settings::Key;
 use crate::lang::types::Type;
 
 /// What a pipeline does, as a graph of typed operations.
@@ -74,6 +75,15 @@ pub enum Op {
     Select,
     /// A medium, an option of one, or a list of them → tokens of the same shape.
     Encode(Medium),
+    /// As `Encode`, but a medium that this run generated gives the codes it was made from:
+    /// what the assistant has said stands in a conversation as it was said.
+    Recall(Medium),
+    /// The list. → one item, drawn with the stream of the node's path
+    Pick,
+    /// The text, the mark. → what stands before or after the first mark
+    Cut {
+        after: bool,
+    },
     /// One port per hole. → a prompt
     Render {
         turns: Vec<RenderTurn>,
@@ -81,13 +91,13 @@ pub enum Op {
     },
     /// The prompt, then one port per setting. → tokens of the medium (text for text)
     Generate {
-        medium: Medium,
-        settings: Vec<&'static str>,
+        reply: Reply,
+        settings: Vec<Key>,
     },
     /// The tokens, then one port per setting. → the medium
     Decode {
-        medium: Medium,
-        settings: Vec<&'static str>,
+        reply: Reply,
+        settings: Vec<Key>,
     },
     /// The list, then the captured values. Input 0 of the body is the item, the others are the
     /// captured values.
@@ -95,9 +105,13 @@ pub enum Op {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub struct RenderTurn {
-    pub role: Role,
-    pub parts: Vec<RenderPart>,
+pub enum RenderTurn {
+    Says {
+        role: Role,
+        parts: Vec<RenderPart>,
+    },
+    /// All turns of the conversation at this port.
+    History(u32),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -112,7 +126,7 @@ impl Op {
     /// Sampling nodes draw from the stream of their own path, so they are never merged.
     pub fn is_pure(&self) -> bool {
         match self {
-            Op::Generate { .. } | Op::Decode { .. } | Op::Map(_) => false,
+            Op::Generate { .. } | Op::Decode { .. } | Op::Pick | Op::Map(_) => false,
             Op::Input(_)
             | Op::Literal(_)
             | Op::File { .. }
@@ -128,6 +142,8 @@ impl Op {
             | Op::Length
             | Op::Select
             | Op::Encode(_)
+            | Op::Recall(_)
+            | Op::Cut { .. }
             | Op::Render { .. } => true,
         }
     }
@@ -149,6 +165,10 @@ impl Op {
             Op::Length => "length",
             Op::Select => "select",
             Op::Encode(_) => "encode",
+            Op::Recall(_) => "recall",
+            Op::Pick => "pick",
+            Op::Cut { after: true } => "after",
+            Op::Cut { after: false } => "before",
             Op::Render { .. } => "render",
             Op::Generate { .. } => "generate",
             Op::Decode { .. } => "decode",
@@ -158,7 +178,7 @@ impl Op {
 
     /// Whether the node runs a model: the ones people wait for.
     pub fn runs_model(&self) -> bool {
-        matches!(self, Op::Encode(_) | Op::Generate { .. } | Op::Decode { .. })
+        matches!(self, Op::Encode(_) | Op::Recall(_) | Op::Generate { .. } | Op::Decode { .. })
     }
 }
 

@@ -5,11 +5,12 @@ use std::collections::HashMap;
 
 use petgraph::graph::{DiGraph, NodeIndex};
 
-use crate::base::{Diagnostic, Literal, Medium, Span};
+use crate::base::{Diagnostic, Literal, Medium, Reply, Span};
 use crate::lang::ir::{
     BinaryOp, Block, Expr, ExprKind, Generate, LocalId, Param, Part, PipelineId, Program, Role,
-    Segment, Setting, TemplateId,
+    Segment, Setting, Spoken, TemplateId,
 };
+use crate::lang::settings::Key;
 use crate::lang::types::Type;
 
 use super::graph::{Input, Node, Op, Plan, RenderPart, RenderTurn};
@@ -188,8 +189,8 @@ impl Lowering<'_> {
             ExprKind::Prompt { template, args } => self.prompt(frame, *template, args, expr),
             ExprKind::PromptOf(content) => {
                 let mut ports = Vec::new();
-                let part = self.hole(frame, content, &mut ports)?;
-                let turns = vec![RenderTurn { role: Role::User, parts: vec![part] }];
+                let part = self.hole(frame, content, Role::User, &mut ports)?;
+                let turns = vec![RenderTurn::Says { role: Role::User, parts: vec![part] }];
                 let out = prompt_out(ty);
                 self.add(frame, Op::Render { turns, out }, ty, span, &ports)
             }
@@ -201,7 +202,7 @@ impl Lowering<'_> {
             ExprKind::Decode { tokens, perceptual } => {
                 let medium = medium_of(&tokens.ty);
                 let tokens = self.expr(frame, tokens)?;
-                self.decode(frame, medium, tokens, perceptual, span)
+                self.decode(frame, Reply::Only(medium), tokens, perceptual, span)
             }
             ExprKind::File { path, medium } => {
                 let op = Op::File { path: path.clone(), medium: *medium };
@@ -210,6 +211,19 @@ impl Lowering<'_> {
             ExprKind::Length(list) => {
                 let list = self.expr(frame, list)?;
                 self.add(frame, Op::Length, ty, span, &[list])
+            }
+            ExprKind::Pick(list) => {
+                let list = self.expr(frame, list)?;
+                self.add(frame, Op::Pick, ty, span, &[list])
+            }
+            ExprKind::Cut { after, text, mark } => {
+                let operands = [self.expr(frame, text)?, self.expr(frame, mark)?];
+                self.add(frame, Op::Cut { after: *after }, ty, span, &operands)
+            }
+            ExprKind::Chat(turns) => {
+                let mut ports = Vec::new();
+                let turns = self.turns(frame, turns, &mut ports)?;
+                self.add(frame, Op::Render { turns, out: Type::Chat }, ty, span, &ports)
             }
             ExprKind::Coerce(inner) => {
                 let node = self.expr(frame, inner)?;
@@ -374,18 +388,7 @@ impl Lowering<'_> {
             let values = this.exprs(frame, args)?;
             this.with_locals(frame, &template.params, &values, |this, frame| {
                 let mut ports = Vec::new();
-                let mut turns = Vec::new();
-                for turn in &template.turns {
-                    let mut parts = Vec::new();
-                    for part in &turn.parts {
-                        match part {
-                            Part::Text(text) => parts.push(RenderPart::Text(text.clone())),
-                            Part::Hole(hole) => parts.push(this.hole(frame, hole, &mut ports)?),
-                            Part::Out => {}
-                        }
-                    }
-                    turns.push(RenderTurn { role: turn.role, parts });
-                }
+                let turns = this.turns(frame, &template.turns, &mut ports)?;
                 let op = Op::Render { turns, out: template.out.clone() };
                 this.add(frame, op, &expr.ty, expr.span, &ports)
             })
@@ -394,18 +397,53 @@ impl Lowering<'_> {
         result
     }
 
+    fn turns(
+        &mut self,
+        frame: &mut Frame,
+        turns: &[Spoken],
+        ports: &mut Vec<NodeIndex>,
+    ) -> Result<Vec<RenderTurn>, Diagnostic> {
+        let mut out = Vec::new();
+        for spoken in turns {
+            let turn = match spoken {
+                Spoken::Turn(turn) => turn,
+                Spoken::History(earlier) => {
+                    ports.push(self.expr(frame, earlier)?);
+                    out.push(RenderTurn::History(ports.len() as u32 - 1));
+                    continue;
+                }
+            };
+            let mut parts = Vec::new();
+            for part in &turn.parts {
+                match part {
+                    Part::Text(text) => parts.push(RenderPart::Text(text.clone())),
+                    Part::Hole(hole) => parts.push(self.hole(frame, hole, turn.role, ports)?),
+                    Part::Out => {}
+                }
+            }
+            out.push(RenderTurn::Says { role: turn.role, parts });
+        }
+        Ok(out)
+    }
+
     /// A value in a prompt: media are encoded, text literals become text.
     fn hole(
         &mut self,
         frame: &mut Frame,
         hole: &Expr,
+        role: Role,
         ports: &mut Vec<NodeIndex>,
     ) -> Result<RenderPart, Diagnostic> {
         if let ExprKind::Literal(Literal::Text(text)) = &hole.kind {
             return Ok(RenderPart::Text(text.clone()));
         }
         let value = self.expr(frame, hole)?;
-        let value = self.encode(frame, value, hole.span)?;
+        let value = match encoded(&frame.plan.graph[value].ty) {
+            Some((medium, ty)) if role == Role::Assistant => {
+                self.add(frame, Op::Recall(medium), &ty, hole.span, &[value])?
+            }
+            _ => self.encode(frame, value, hole.span)?,
+        };
         ports.push(value);
         Ok(RenderPart::Port(ports.len() as u32 - 1))
     }
@@ -420,53 +458,62 @@ impl Lowering<'_> {
     }
 
     fn generate(&mut self, frame: &mut Frame, generate: &Generate, span: Span) -> Lowered {
-        let medium = medium_of(&generate.out);
+        let reply = match &generate.out {
+            Type::Mixed => Reply::Mixed,
+            out => Reply::Only(medium_of(out)),
+        };
         let prompt = self.scoped("prompt", |this| this.expr(frame, &generate.prompt))?;
         let (settings, mut operands) = self.settings(frame, &generate.semantic)?;
         operands.insert(0, prompt);
-        let ty = match medium {
-            Medium::Text => Type::TEXT,
-            medium => Type::Tokens(medium),
+        let ty = match reply {
+            Reply::Only(Medium::Text) => Type::TEXT,
+            Reply::Only(medium) => Type::Tokens(medium),
+            Reply::Mixed => Type::Mixed,
         };
-        let op = Op::Generate { medium, settings };
+        let op = Op::Generate { reply, settings };
         let tokens = self.add(frame, op, &ty, span, &operands)?;
         match generate.out {
             Type::Medium(Medium::Text) | Type::Tokens(_) => Ok(tokens),
-            _ => self.decode(frame, medium, tokens, &generate.perceptual, span),
+            _ => self.decode(frame, reply, tokens, &generate.perceptual, span),
         }
     }
 
     fn decode(
         &mut self,
         frame: &mut Frame,
-        medium: Medium,
+        reply: Reply,
         tokens: NodeIndex,
         perceptual: &[Setting],
         span: Span,
     ) -> Lowered {
         let (settings, mut operands) = self.settings(frame, perceptual)?;
         operands.insert(0, tokens);
-        let op = Op::Decode { medium, settings };
-        self.add(frame, op, &Type::Medium(medium), span, &operands)
+        let op = Op::Decode { reply, settings };
+        let ty = match reply {
+            Reply::Only(medium) => Type::Medium(medium),
+            Reply::Mixed => Type::Mixed,
+        };
+        self.add(frame, op, &ty, span, &operands)
     }
 
     fn settings(
         &mut self,
         frame: &mut Frame,
         settings: &[Setting],
-    ) -> Result<(Vec<&'static str>, Vec<NodeIndex>), Diagnostic> {
-        let mut names = Vec::new();
+    ) -> Result<(Vec<Key>, Vec<NodeIndex>), Diagnostic> {
+        let mut keys = Vec::new();
         let mut nodes = Vec::new();
         for setting in settings {
-            let mut node = self.scoped(setting.name, |this| this.expr(frame, &setting.value))?;
+            let path = setting.key.to_string();
+            let mut node = self.scoped(&path, |this| this.expr(frame, &setting.value))?;
             // The decoder stays away from an image by its codes, as it follows one by its codes.
-            if setting.name == "negative" {
+            if setting.key.name == "negative" {
                 node = self.encode(frame, node, setting.span)?;
             }
-            names.push(setting.name);
+            keys.push(setting.key);
             nodes.push(node);
         }
-        Ok((names, nodes))
+        Ok((keys, nodes))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use crate::base::Medium;
+use crate::base::Reply;
 
 /// Receives the progress of a run. All methods have empty defaults.
 pub trait Events {
@@ -43,7 +43,7 @@ pub fn steps(events: &mut dyn Events) -> impl FnMut(usize, usize) -> ControlFlow
 #[derive(Debug, Clone)]
 pub struct Generated {
     pub path: String,
-    pub medium: Medium,
+    pub reply: Reply,
     pub prompt: String,
     pub prompt_tokens: usize,
     /// Ids of the joint vocabulary, without the tokens that ended the reply.

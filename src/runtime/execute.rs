@@ -11,7 +11,7 @@ use petgraph::graph::NodeIndex;
 
 use crate::base::rng::Stream;
 use crate::base::{Medium, Span};
-use crate::lang::ir::BinaryOp;
+use crate::lang::ir::{BinaryOp, Role};
 use crate::lang::settings::Stage;
 use crate::plan::arith;
 use crate::plan::graph::{Op, Plan, RenderPart, RenderTurn};
@@ -20,8 +20,9 @@ use super::engine::Engine;
 use super::error::{Failure, RunError};
 use super::events::Events;
 use super::read;
+use super::semantic::Request;
 use super::settings::Settings;
-use super::value::{Prompt, PromptPart, PromptTurn, Value};
+use super::value::{Made, Media, Piece, Prompt, PromptPart, PromptTurn, Text, Value};
 
 /// Finds the file that `file("…")` names, relative to the source that says so.
 pub type Resolve<'a> = dyn Fn(Span, &str) -> PathBuf + 'a;
@@ -201,6 +202,7 @@ impl Executor<'_> {
                 Value::Record(names.iter().cloned().zip(values.iter().cloned()).collect())
             }
             Op::Field(name) => match first()? {
+                Value::Mixed(pieces) => field_of_mixed(&pieces, name)?,
                 Value::Record(fields) => fields
                     .iter()
                     .find(|(other, _)| other == name)
@@ -235,47 +237,103 @@ impl Executor<'_> {
             Op::Select => {
                 values.get(1).cloned().ok_or(Failure::Defect("missing value", "value"))?
             }
-            Op::Encode(medium) => self.encode(*medium, &first()?)?,
+            Op::Pick => match first()? {
+                Value::List(items) if !items.is_empty() => {
+                    let address = format!("{}{}", frame.row, node.path);
+                    let draw = Stream::new(self.seed, &address).uniform();
+                    let place = ((draw * items.len() as f64) as usize).min(items.len() - 1);
+                    items[place].clone()
+                }
+                Value::List(_) => return Err(Failure::Index { index: 0, length: 0 }),
+                other => return Err(Failure::Defect(other.kind(), "list")),
+            },
+            Op::Cut { after } => {
+                let [Value::Text(text), Value::Text(mark)] = values else {
+                    return Err(Failure::Defect("value", "text"));
+                };
+                let (before, behind) = text.split_once(&**mark).unwrap_or(("", text));
+                Value::text(if *after { behind.trim() } else { before.trim() })
+            }
+            Op::Encode(medium) => self.encode(*medium, &first()?, false)?,
+            Op::Recall(medium) => self.encode(*medium, &first()?, true)?,
             Op::Render { turns, out } => {
-                let turns =
-                    turns.iter().map(|turn| render(turn, values)).collect::<Result<Vec<_>, _>>()?;
+                let turns = render(turns, values)?;
                 Value::Prompt(Arc::new(Prompt { turns, out: out.clone() }))
             }
-            Op::Generate { medium, settings } => {
+            Op::Generate { reply, settings } => {
                 let Some((Value::Prompt(prompt), given)) = values.split_first() else {
                     return Err(Failure::Defect("value", "prompt"));
                 };
-                let settings = Settings::new(Stage::Semantic, *medium, settings, given)?;
+                let settings = Settings::new(Stage::Semantic, *reply, settings, given)?;
                 let address = format!("{}{}", frame.row, node.path);
                 let mut stream = Stream::new(settings.seed(self.seed)?, &address);
-                self.engine.generate(
-                    &address,
-                    *medium,
-                    prompt,
-                    &settings,
-                    &mut stream,
-                    self.events,
-                )?
+                let request =
+                    Request { path: &address, reply: *reply, prompt, settings: &settings };
+                self.engine.generate(&request, &mut stream, self.events)?
             }
-            Op::Decode { medium, settings } => {
-                let Some((Value::Tokens(_, codes), given)) = values.split_first() else {
-                    return Err(Failure::Defect("value", "tokens"));
+            Op::Decode { reply, settings } => {
+                let Some((written, given)) = values.split_first() else {
+                    return Err(Failure::Defect("missing value", "tokens"));
                 };
-                let settings = Settings::new(Stage::Perceptual, *medium, settings, given)?;
+                let settings = Settings::new(Stage::Perceptual, *reply, settings, given)?;
                 let address = format!("{}{}", frame.row, node.path);
-                let mut stream = Stream::new(settings.seed(self.seed)?, &address);
-                let media =
-                    self.engine.decode(*medium, codes, &settings, &mut stream, self.events)?;
-                Value::Media(Arc::new(media))
+                match written {
+                    Value::Tokens(medium, codes) => {
+                        Value::Media(self.decode(*medium, codes, &settings, &address)?)
+                    }
+                    Value::Mixed(pieces) => self.decode_pieces(pieces, &settings, &address)?,
+                    other => return Err(Failure::Defect(other.kind(), "tokens")),
+                }
             }
             Op::Map(_) => return Err(Failure::Defect("map", "plain operation")),
         })
     }
 
-    /// Encodes a medium, an option of one, or all of a list in one batch.
-    fn encode(&mut self, medium: Medium, value: &Value) -> Result<Value, Failure> {
+    fn decode(
+        &mut self,
+        medium: Medium,
+        codes: &Arc<[u32]>,
+        settings: &Settings,
+        address: &str,
+    ) -> Result<Made, Failure> {
+        let mut stream = Stream::new(settings.seed(self.seed)?, address);
+        let media = self.engine.decode(medium, codes, settings, &mut stream, self.events)?;
+        Ok(Made::decoded(media, codes.clone()))
+    }
+
+    /// Each medium of a mixed reply, with its own settings and its own randomness.
+    fn decode_pieces(
+        &mut self,
+        pieces: &[Piece],
+        settings: &Settings,
+        address: &str,
+    ) -> Result<Value, Failure> {
+        let mut out = Vec::with_capacity(pieces.len());
+        for (place, piece) in pieces.iter().enumerate() {
+            out.push(match piece {
+                Piece::Tokens(medium, codes) => {
+                    let address = format!("{address}[{place}]");
+                    Piece::Media(self.decode(*medium, codes, &settings.of(*medium), &address)?)
+                }
+                other => other.clone(),
+            });
+        }
+        Ok(Value::Mixed(out.into()))
+    }
+
+    /// Encodes a medium, an option of one, or all of a list in one batch. With `recall`, a
+    /// medium that was generated gives the codes it was made from.
+    fn encode(&mut self, medium: Medium, value: &Value, recall: bool) -> Result<Value, Failure> {
         Ok(match value {
+            Value::Media(Made { codes: Some(codes), .. }) if recall => {
+                Value::Tokens(medium, codes.clone())
+            }
+            Value::List(items) if recall => {
+                let items = items.iter().map(|item| self.encode(medium, item, true));
+                Value::List(items.collect::<Result<Vec<_>, _>>()?.into())
+            }
             Value::Media(media) => {
+                let media: &Arc<Media> = media;
                 let codes = self.engine.encode(medium, std::slice::from_ref(media), self.events)?;
                 let codes = codes.into_iter().next().unwrap_or_default();
                 Value::Tokens(medium, codes.into())
@@ -284,7 +342,7 @@ impl Executor<'_> {
                 let media = items
                     .iter()
                     .map(|item| match item {
-                        Value::Media(media) => Ok(media.clone()),
+                        Value::Media(media) => Ok(Arc::clone(media)),
                         other => Err(Failure::Defect(other.kind(), medium.name())),
                     })
                     .collect::<Result<Vec<_>, _>>()?;
@@ -327,6 +385,29 @@ fn binary(op: BinaryOp, values: &[Value]) -> Result<Value, Failure> {
     }
 }
 
+/// A part of a mixed reply by its kind.
+fn field_of_mixed(pieces: &[Piece], name: &str) -> Result<Value, Failure> {
+    if name == "text" {
+        let texts = pieces.iter().filter_map(|piece| match piece {
+            Piece::Text(text) => Some(text.trim()),
+            _ => None,
+        });
+        let texts: Vec<&str> = texts.filter(|text| !text.is_empty()).collect();
+        return Ok(Value::text(texts.join(" ")));
+    }
+    let medium = match name {
+        "images" => Medium::Image,
+        "speech" => Medium::Speech,
+        "music" => Medium::Music,
+        _ => return Err(Failure::Defect("mixed reply", "value with the field")),
+    };
+    let media = pieces.iter().filter_map(|piece| match piece {
+        Piece::Media(made) if made.medium() == medium => Some(Value::Media(made.clone())),
+        _ => None,
+    });
+    Ok(Value::List(media.collect()))
+}
+
 fn element(values: &[Value]) -> Result<Value, Failure> {
     let [Value::List(items), Value::Int(index)] = values else {
         return Err(Failure::Defect("value", "list and an index"));
@@ -337,29 +418,62 @@ fn element(values: &[Value]) -> Result<Value, Failure> {
         .ok_or(Failure::Index { index: *index, length: items.len() })
 }
 
-fn render(turn: &RenderTurn, values: &[Value]) -> Result<PromptTurn, Failure> {
-    let mut parts = Vec::new();
-    for part in &turn.parts {
-        match part {
-            RenderPart::Text(text) => parts.push(PromptPart::Text(text.clone())),
-            RenderPart::Port(port) => {
-                let value =
-                    values.get(*port as usize).ok_or(Failure::Defect("missing value", "value"))?;
-                splice(value, &mut parts)?;
+fn render(written: &[RenderTurn], values: &[Value]) -> Result<Vec<PromptTurn>, Failure> {
+    let at = |port: u32| values.get(port as usize).ok_or(Failure::Defect("missing value", "value"));
+    let mut turns = Vec::new();
+    for turn in written {
+        let (role, written) = match turn {
+            RenderTurn::Says { role, parts } => (*role, parts),
+            RenderTurn::History(port) => match at(*port)? {
+                Value::Prompt(earlier) => {
+                    turns.extend(earlier.turns.iter().cloned());
+                    continue;
+                }
+                other => return Err(Failure::Defect(other.kind(), "conversation")),
+            },
+        };
+        let mut parts = Vec::new();
+        for part in written {
+            match part {
+                RenderPart::Text(text) => parts.push(PromptPart::Text(text.clone())),
+                RenderPart::Port(port) => splice(at(*port)?, role, &mut parts)?,
             }
         }
+        turns.push(PromptTurn { role, parts });
     }
-    Ok(PromptTurn { role: turn.role, parts })
+    Ok(turns)
+}
+
+/// A text in a turn: in the assistant's, what the language model wrote stays id by id.
+fn text_part(text: &Text, role: Role) -> PromptPart {
+    match &text.ids {
+        Some(ids) if role == Role::Assistant => PromptPart::Ids(ids.clone()),
+        _ => PromptPart::Text(text.to_string()),
+    }
 }
 
 /// Puts a value into a turn: lists in order, another prompt's only turn as it stands.
-fn splice(value: &Value, parts: &mut Vec<PromptPart>) -> Result<(), Failure> {
+fn splice(value: &Value, role: Role, parts: &mut Vec<PromptPart>) -> Result<(), Failure> {
     match value {
         Value::None => {}
+        Value::Text(text) => parts.push(text_part(text, role)),
+        Value::Mixed(pieces) => {
+            for piece in pieces.iter() {
+                parts.push(match piece {
+                    Piece::Text(text) => text_part(text, role),
+                    Piece::Tokens(medium, codes) => PromptPart::Tokens(*medium, codes.clone()),
+                    Piece::Media(made) => {
+                        let codes = made.codes.clone();
+                        let codes = codes.ok_or(Failure::Defect("medium", "reply"))?;
+                        PromptPart::Tokens(made.medium(), codes)
+                    }
+                });
+            }
+        }
         Value::Tokens(medium, codes) => parts.push(PromptPart::Tokens(*medium, codes.clone())),
         Value::List(items) => {
             for item in items.iter() {
-                splice(item, parts)?;
+                splice(item, role, parts)?;
             }
         }
         Value::Prompt(prompt) => match prompt.turns.as_slice() {

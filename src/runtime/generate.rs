@@ -3,37 +3,39 @@
 use std::ops::Range;
 
 use crate::base::rng::Stream;
+use crate::models::Session;
 use crate::models::sampling;
-use crate::models::{LanguageModel, Session};
 
 use super::error::Failure;
 use super::events::Events;
-use super::grammar::{Grammar, Next};
+use super::grammar::{Next, Rules};
 
 /// Draws a reply token by token and returns its ids without the one that ended it.
 ///
-/// `on_token` sees every id as it comes.
+/// `session` has read the first `read` ids of the prompt already, and at least one less than
+/// all. `on_token` sees every id as it comes.
 pub fn reply(
     session: &mut dyn Session,
     prompt: &[u32],
-    grammar: &Grammar,
-    settings: &sampling::Settings,
+    read: usize,
+    rules: &mut dyn Rules,
     stream: &mut Stream,
     events: &mut dyn Events,
     mut on_token: impl FnMut(u32, usize, &mut dyn Events),
 ) -> Result<Vec<u32>, Failure> {
     let mut seen = prompt.to_vec();
     let mut produced = Vec::new();
-    let mut pending = prompt.to_vec();
-    while let Next::Choose(allowed) = grammar.next(produced.len()) {
+    let mut pending = prompt[read..].to_vec();
+    while let Next::Choose(allowed) = rules.next() {
         if events.cancelled() {
             return Err(Failure::Cancelled);
         }
         let mut logits = session.append(&pending)?;
+        let settings = rules.sampling();
         // The penalty looks at ids of the whole vocabulary, so it comes before the narrowing.
         sampling::repetition_penalty(&mut logits, &seen, settings.repetition_penalty);
         let id = choose(&logits, &allowed, settings, stream)?;
-        if grammar.is_end(id) {
+        if !rules.take(id) {
             break;
         }
         produced.push(id);
@@ -66,21 +68,12 @@ fn choose(
     index.and_then(|index| ids.get(index).copied()).ok_or(Failure::NoCandidate)
 }
 
-/// Room for the whole sequence in one cache.
-pub fn start(
-    model: &dyn LanguageModel,
-    prompt: usize,
-    reply: usize,
-) -> Result<Box<dyn Session>, Failure> {
-    Ok(model.start(prompt + reply)?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::models::Result;
     use crate::runtime::events::Silent;
-    use crate::runtime::grammar::Length;
+    use crate::runtime::grammar::{Grammar, Length, Single};
 
     /// Always prefers one id, and remembers what it was given.
     struct Stubborn {
@@ -115,8 +108,8 @@ mod tests {
         let ids = reply(
             &mut session,
             &[1, 2, 3],
-            grammar,
-            &settings,
+            0,
+            &mut Single::new(grammar.clone(), settings),
             &mut stream,
             &mut Silent,
             |_, _, _| {},
@@ -167,8 +160,8 @@ mod tests {
         let result = reply(
             &mut session,
             &[1],
-            &text,
-            &greedy(),
+            0,
+            &mut Single::new(text, greedy()),
             &mut Stream::new(0, ""),
             &mut Silent,
             |_, _, _| {},

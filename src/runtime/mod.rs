@@ -9,5 +9,6 @@ pub mod generate;
 pub mod grammar;
 pub mod read;
 pub mod roles;
+pub mod semantic;
 pub mod settings;
 pub mod value;

@@ -1,7 +1,6 @@
 //! Media from files.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use crate::base::Medium;
 use crate::media::{RgbImage, Sound};
@@ -12,7 +11,7 @@ use super::value::{Media, Value};
 /// Reads a medium; a text is read as UTF-8.
 pub fn medium(path: &Path, medium: Medium) -> Result<Value, Failure> {
     match medium {
-        Medium::Image => Ok(Value::Media(Arc::new(Media::Image(RgbImage::load(path)?)))),
+        Medium::Image => Ok(Value::media(Media::Image(RgbImage::load(path)?))),
         Medium::Text => match std::fs::read_to_string(path) {
             Ok(text) => Ok(Value::text(text)),
             Err(error) => Err(Failure::TextFile {
@@ -24,7 +23,7 @@ pub fn medium(path: &Path, medium: Medium) -> Result<Value, Failure> {
                 },
             }),
         },
-        Medium::Speech => Ok(Value::Media(Arc::new(Media::Speech(Sound::load(path)?)))),
-        Medium::Music => Ok(Value::Media(Arc::new(Media::Music(Sound::load(path)?)))),
+        Medium::Speech => Ok(Value::media(Media::Speech(Sound::load(path)?))),
+        Medium::Music => Ok(Value::media(Media::Music(Sound::load(path)?))),
     }
 }

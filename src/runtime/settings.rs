@@ -1,29 +1,34 @@
 //! Settings of the two stages as the run sees them: what the source wrote over what the
 //! bundle has as defaults, checked against the ranges of `lang::settings`.
 
-use crate::base::Medium;
-use crate::lang::settings::{self, Stage};
+use crate::base::{Medium, Reply};
+use crate::lang::settings::{self, Key, Stage};
 
 use super::error::Failure;
 use super::value::Value;
 
 /// The settings of one node by name; a `none` counts as not given.
 #[derive(Debug, Clone, Default)]
-pub struct Settings(Vec<(&'static str, Value)>);
+pub struct Settings(Vec<(Key, Value)>);
 
 impl Settings {
     /// Checks values that were not known at compile time against the language's ranges.
     pub fn new(
         stage: Stage,
-        medium: Medium,
-        names: &[&'static str],
+        reply: Reply,
+        keys: &[Key],
         values: &[Value],
     ) -> Result<Self, Failure> {
-        let mut given = Vec::with_capacity(names.len());
-        for (name, value) in names.iter().copied().zip(values) {
+        let mut given = Vec::with_capacity(keys.len());
+        for (key, value) in keys.iter().copied().zip(values) {
             if *value == Value::None {
                 continue;
             }
+            let name = key.name;
+            let medium = match reply {
+                Reply::Only(medium) => medium,
+                Reply::Mixed => key.medium.unwrap_or(Medium::Text),
+            };
             let entry = settings::find(name, stage, medium);
             if let (Some(entry), Some(literal)) = (entry, value.literal())
                 && let Some(range) = entry.refuses(&literal)
@@ -31,13 +36,20 @@ impl Settings {
                 let value = literal.to_string();
                 return Err(Failure::Setting { name, value, range: range.to_string() });
             }
-            given.push((name, value.clone()));
+            given.push((key, value.clone()));
         }
         Ok(Settings(given))
     }
 
+    /// Those that a mixed reply has for one of its media, as if it were generated alone.
+    pub fn of(&self, medium: Medium) -> Settings {
+        let own = self.0.iter().filter(|(key, _)| key.medium == Some(medium));
+        Settings(own.map(|(key, value)| (Key::of(key.name), value.clone())).collect())
+    }
+
     pub fn get(&self, name: &str) -> Option<&Value> {
-        self.0.iter().find(|(other, _)| *other == name).map(|(_, value)| value)
+        let own = |key: &Key| key.medium.is_none() && key.name == name;
+        self.0.iter().find(|(key, _)| own(key)).map(|(_, value)| value)
     }
 
     pub fn float(&self, name: &'static str, default: f64) -> Result<f64, Failure> {

@@ -1,5 +1,6 @@
 //! Values at run time.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::base::hash::Digest;
@@ -38,6 +39,75 @@ impl Media {
     }
 }
 
+/// A text, with the ids that the language model wrote if it is a reply of this run.
+#[derive(Debug, Clone)]
+pub struct Text {
+    text: Arc<str>,
+    pub ids: Option<Arc<[u32]>>,
+}
+
+impl Text {
+    pub fn written(text: impl Into<Arc<str>>, ids: Vec<u32>) -> Text {
+        Text { text: text.into(), ids: Some(ids.into()) }
+    }
+}
+
+/// Texts are what they say, however they came about.
+impl PartialEq for Text {
+    fn eq(&self, other: &Text) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Deref for Text {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.text
+    }
+}
+
+/// A medium, with the codes it was decoded from if it is a reply of this run.
+#[derive(Debug, Clone)]
+pub struct Made {
+    media: Arc<Media>,
+    pub codes: Option<Arc<[u32]>>,
+}
+
+impl Made {
+    pub fn decoded(media: Media, codes: Arc<[u32]>) -> Made {
+        Made { media: Arc::new(media), codes: Some(codes) }
+    }
+}
+
+impl From<Media> for Made {
+    fn from(media: Media) -> Made {
+        Made { media: Arc::new(media), codes: None }
+    }
+}
+
+impl PartialEq for Made {
+    fn eq(&self, other: &Made) -> bool {
+        self.media == other.media
+    }
+}
+
+impl Deref for Made {
+    type Target = Arc<Media>;
+
+    fn deref(&self) -> &Arc<Media> {
+        &self.media
+    }
+}
+
+/// A part of a mixed reply. Between the two stages its media are codes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Piece {
+    Text(Text),
+    Tokens(Medium, Arc<[u32]>),
+    Media(Made),
+}
+
 /// A prompt before it meets a bundle's format.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prompt {
@@ -55,19 +125,23 @@ pub struct PromptTurn {
 pub enum PromptPart {
     Text(String),
     Tokens(Medium, Arc<[u32]>),
+    /// What the language model wrote in an earlier turn, id by id.
+    Ids(Arc<[u32]>),
 }
 
 /// What a node of a plan evaluates to. Cheap to clone.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     None,
-    Text(Arc<str>),
+    Text(Text),
     Int(i64),
     Float(f64),
     Bool(bool),
     /// In seconds.
     Duration(f64),
-    Media(Arc<Media>),
+    Media(Made),
+    /// Text and media in turn.
+    Mixed(Arc<[Piece]>),
     /// Codes of a medium, or ids of text.
     Tokens(Medium, Arc<[u32]>),
     List(Arc<[Value]>),
@@ -77,7 +151,11 @@ pub enum Value {
 
 impl Value {
     pub fn text(text: impl Into<Arc<str>>) -> Value {
-        Value::Text(text.into())
+        Value::Text(Text { text: text.into(), ids: None })
+    }
+
+    pub fn media(media: Media) -> Value {
+        Value::Media(media.into())
     }
 
     /// The literal form of scalars.
@@ -103,6 +181,7 @@ impl Value {
             Value::Bool(_) => "bool",
             Value::Duration(_) => "duration",
             Value::Media(media) => media.medium().name(),
+            Value::Mixed(_) => "mixed",
             Value::Tokens(..) => "tokens",
             Value::List(_) => "list",
             Value::Record(_) => "record",
@@ -115,7 +194,7 @@ impl From<Literal> for Value {
     fn from(literal: Literal) -> Value {
         match literal {
             Literal::None => Value::None,
-            Literal::Text(text) => Value::Text(text.into()),
+            Literal::Text(text) => Value::text(text),
             Literal::Int(value) => Value::Int(value),
             Literal::Float(value) => Value::Float(value),
             Literal::Bool(value) => Value::Bool(value),

@@ -92,6 +92,8 @@ impl Body<'_, '_> {
                 if BUILTIN_FUNCTIONS.contains(&name.as_str()) {
                     return Err(match name.as_str() {
                         "length" => self.length(args, span),
+                        "pick" => self.pick(args, span),
+                        "before" | "after" => self.cut(name == "after", args, span),
                         _ => self.file(args, span, want),
                     });
                 }
@@ -289,6 +291,63 @@ impl Body<'_, '_> {
                 Self::error_expr(span)
             }
         }
+    }
+
+    /// `pick(list)`
+    fn pick(&mut self, args: &[Arg], span: Span) -> Expr {
+        let [Arg { name: None, value }] = args else {
+            return self.one_argument("pick", "a list", args, span);
+        };
+        match self.mode {
+            Mode::Pipeline(_) => {}
+            Mode::Template(_) => self.effect_in_template(span, "a draw"),
+            Mode::Constant(place) => self.error(
+                Diagnostic::error("E0309", format!("a draw has no place in {place}"))
+                    .label(span, "drawn at run time only")
+                    .help("draw in the pipeline and pass the result as an argument"),
+            ),
+        }
+        let list = self.expr(value, None);
+        match list.ty.clone() {
+            Type::List(item) => Expr { kind: ExprKind::Pick(Box::new(list)), ty: *item, span },
+            Type::Error => Self::error_expr(span),
+            other => {
+                self.error(
+                    Diagnostic::error("E0316", format!("{other} has nothing to pick from"))
+                        .label(list.span, "a list is wanted here"),
+                );
+                Self::error_expr(span)
+            }
+        }
+    }
+
+    /// `before(text, mark)` and `after(text, mark)`
+    fn cut(&mut self, after: bool, args: &[Arg], span: Span) -> Expr {
+        let [Arg { name: None, value: text }, Arg { name: None, value: mark }] = args else {
+            let name = if after { "after" } else { "before" };
+            self.error(
+                Diagnostic::error("E0304", format!("`{name}` takes a text and a mark"))
+                    .label(span, format!("{} given", args.len()))
+                    .help(format!("write `{name}(text, mark)`, without names")),
+            );
+            self.skip(args);
+            return Self::error_expr(span);
+        };
+        if let Mode::Constant(place) = self.mode {
+            self.error(
+                Diagnostic::error("E0309", format!("{place} cannot call anything"))
+                    .label(span, "a call")
+                    .help(format!("{place} is made of literals and constants only")),
+            );
+            self.skip(args);
+            return Self::error_expr(span);
+        }
+        let text = Box::new(self.expect(text, &Type::TEXT, "the text"));
+        let mark = Box::new(self.expect(mark, &Type::TEXT, "the mark"));
+        if text.ty == Type::Error || mark.ty == Type::Error {
+            return Self::error_expr(span);
+        }
+        Expr { kind: ExprKind::Cut { after, text, mark }, ty: Type::TEXT, span }
     }
 
     /// `file("path")`

@@ -12,6 +12,16 @@ use crate::lang::types::Type;
 use super::body::{Body, Mode};
 use super::{Callable, Checker, Signature, Slot};
 
+/// Whether a value is there before anything runs.
+fn is_known(value: &ir::Expr) -> bool {
+    match &value.kind {
+        ExprKind::Literal(_) => true,
+        ExprKind::List(items) => items.iter().all(is_known),
+        ExprKind::Coerce(inner) => is_known(inner),
+        _ => false,
+    }
+}
+
 impl Checker<'_> {
     /// Works out all declarations of all modules.
     pub fn declare(&mut self) {
@@ -69,12 +79,12 @@ impl Checker<'_> {
     /// What a template's reply may be.
     fn out_type(&mut self, module: ModuleIndex, written: &ast::TypeExpr) -> Type {
         match self.lower_type(module, written) {
-            ty @ (Type::Medium(_) | Type::Tokens(_) | Type::Error) => ty,
+            ty @ (Type::Medium(_) | Type::Tokens(_) | Type::Mixed | Type::Error) => ty,
             other => {
                 self.error(
                     Diagnostic::error("E0507", format!("a template cannot ask for {other}"))
                         .label(written.span, "not a medium")
-                        .help("a reply is text, image, speech, music or tokens of one of them"),
+                        .help("a reply is text, image, speech, music, tokens of one of them, or mixed"),
                 );
                 Type::Error
             }
@@ -131,11 +141,11 @@ impl Checker<'_> {
     }
 
     /// The value of a constant; nothing where it has a mistake.
-    pub fn const_of(&mut self, item: ItemRef, used: Span) -> Option<(Literal, Type)> {
+    pub fn const_of(&mut self, item: ItemRef, used: Span) -> Option<ir::Expr> {
         let declared = self.item(item);
         let ItemKind::Const(declared) = &declared.kind else { return None };
         match self.consts.get(&item) {
-            Some(Slot::Done((_, Type::Error))) => return None,
+            Some(Slot::Done(done)) if done.ty == Type::Error => return None,
             Some(Slot::Done(done)) => return Some(done.clone()),
             Some(Slot::Open) => {
                 self.error(
@@ -162,26 +172,23 @@ impl Checker<'_> {
             None => body.expr(&declared.value, None),
         };
         self.chain -= 1;
-        let done = match value.kind {
-            ExprKind::Literal(literal) if value.ty != Type::Error && value.ty != Type::None => {
-                (literal, value.ty)
+        let done = if is_known(&value) && !matches!(value.ty, Type::Error | Type::None) {
+            value
+        } else {
+            if value.ty != Type::Error {
+                self.error(
+                    Diagnostic::error("E0309", "this is not a constant")
+                        .label(declared.value.span, format!("is {}", value.ty))
+                        .help(
+                            "a constant is made of literals and other constants: a text, a \
+                             number, a duration, true or false, or a list of them",
+                        ),
+                );
             }
-            _ => {
-                if value.ty != Type::Error {
-                    self.error(
-                        Diagnostic::error("E0309", "this is not a constant")
-                            .label(declared.value.span, format!("is {}", value.ty))
-                            .help(
-                                "a constant is one value made of literals and other constants: a \
-                                 text, a number, a duration, true or false",
-                            ),
-                    );
-                }
-                (Literal::None, Type::Error)
-            }
+            ir::Expr { kind: ExprKind::Literal(Literal::None), ty: Type::Error, span: value.span }
         };
         self.consts.insert(item, Slot::Done(done.clone()));
-        (done.1 != Type::Error).then_some(done)
+        (done.ty != Type::Error).then_some(done)
     }
 
     fn pipeline(

@@ -51,6 +51,7 @@ impl Body<'_, '_> {
             ast::ExprKind::Generate { out, prompt, stages } => {
                 self.generate(out, prompt, stages, span)
             }
+            ast::ExprKind::Chat(turns) => self.chat(turns, span),
             ast::ExprKind::Encode(inner) => self.encode(inner, span, want),
             ast::ExprKind::Decode { tokens, settings } => self.decode(tokens, settings, span, want),
             ast::ExprKind::Error => Self::error_expr(span),
@@ -134,6 +135,7 @@ impl Body<'_, '_> {
             Type::Option(_) => "this may be none: write {… ?? \"…\"} to say what to put then",
             Type::Record(_) => "take a field of it: {….name}",
             Type::List(_) => "take one of its items: {…[0]}",
+            Type::Mixed => "take its text: {….text}",
             Type::Prompt(_) => "have the prompt answered first, with `generate text from …`",
             _ => "a text, a number, a duration, true or false can stand in a text",
         };
@@ -184,6 +186,10 @@ impl Body<'_, '_> {
             "False" | "FALSE" => diagnostic.help("write `false`"),
             "length" => diagnostic.help("`length(list)` counts the items of a list"),
             "file" => diagnostic.help("`file(\"path\")` reads a medium"),
+            "pick" => diagnostic.help("`pick(list)` draws one item of a list"),
+            "before" | "after" => {
+                diagnostic.help(format!("`{name}(text, mark)` cuts a text at a mark"))
+            }
             "out" if matches!(self.mode, Mode::Template(_)) => {
                 diagnostic.help("`{out}` stands alone at the end of the assistant's turn")
             }
@@ -213,7 +219,7 @@ impl Body<'_, '_> {
         let declared = self.checker.item(item);
         if matches!(declared.kind, ItemKind::Const(_)) {
             return match self.checker.const_of(item, span) {
-                Some((literal, ty)) => Expr { kind: ExprKind::Literal(literal), ty, span },
+                Some(value) => Expr { span, ..value },
                 None => Self::error_expr(span),
             };
         }
@@ -313,8 +319,19 @@ impl Body<'_, '_> {
             None => {}
         }
         let value = self.expr(inner, None);
+        let mixed;
         let (message, fields): (String, &[(String, Type)]) = match &value.ty {
             Type::Error => return Self::error_expr(span),
+            Type::Mixed => {
+                if let Some(ty) = Type::of_mixed(&name.text) {
+                    let kind = ExprKind::Field(Box::new(value), name.text.clone());
+                    return Expr { kind, ty, span };
+                }
+                mixed = ["text", "images", "speech", "music"]
+                    .map(|field| (field.to_string(), Type::Error));
+                let listed = "text, images, speech and music";
+                (format!("a mixed reply has {listed}, not `{}`", name.text), &mixed)
+            }
             Type::Record(fields) => {
                 if let Some((_, ty)) = fields.iter().find(|(known, _)| *known == name.text) {
                     let ty = ty.clone();

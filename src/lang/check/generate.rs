@@ -1,8 +1,8 @@
 //! `generate`, `encode`, `decode`, and their settings.
 
-use crate::base::{Diagnostic, Literal, Medium, Span};
+use crate::base::{Diagnostic, Literal, Medium, Reply, Span};
 use crate::lang::ir::{self, Expr, ExprKind};
-use crate::lang::settings::{self, Entry, RIVALS, Stage, TABLE};
+use crate::lang::settings::{self, Entry, Key, RIVALS, Stage, TABLE};
 use crate::lang::syntax::ast::{self, Ident, StageValue};
 use crate::lang::types::Type;
 use crate::lang::words::{article, listing, nearest};
@@ -44,9 +44,10 @@ impl Body<'_, '_> {
         let out_span = out.span;
         let out = self.checker.lower_type(self.module, out);
         let prompt = self.expr(prompt, None);
-        let (medium, perceptual) = match &out {
-            Type::Medium(medium) => (*medium, *medium != Medium::Text),
-            Type::Tokens(medium) => (*medium, false),
+        let (reply, perceptual) = match &out {
+            Type::Medium(medium) => (Reply::Only(*medium), *medium != Medium::Text),
+            Type::Tokens(medium) => (Reply::Only(*medium), false),
+            Type::Mixed => (Reply::Mixed, true),
             Type::Error => return Self::error_expr(span),
             other => {
                 let diagnostic = Diagnostic::error("E0509", format!("{other} cannot be generated"))
@@ -54,15 +55,14 @@ impl Body<'_, '_> {
                 self.error(match other {
                     Type::Union(_) | Type::Record(_) => diagnostic
                         .help("generating text held to a type is not in this version of agpt"),
-                    _ => {
-                        diagnostic.help("write text, image, speech, music or tokens of one of them")
-                    }
+                    _ => diagnostic
+                        .help("write text, image, speech, music, tokens of one of them, or mixed"),
                 });
                 return Self::error_expr(span);
             }
         };
         let prompt = self.prompt(prompt, &out, out_span);
-        let (semantic, perceptual) = self.stages(stages, medium, &out, perceptual);
+        let (semantic, perceptual) = self.stages(stages, reply, &out, perceptual);
         let Some(prompt) = prompt else { return Self::error_expr(span) };
         let generate = ir::Generate { out: out.clone(), prompt, semantic, perceptual };
         Expr { kind: ExprKind::Generate(Box::new(generate)), ty: out, span }
@@ -92,8 +92,10 @@ impl Body<'_, '_> {
                 );
                 return None;
             }
+            // A conversation is answered with whatever is asked for.
+            Type::Chat => return Some(prompt),
             Type::Union(_) => Type::TEXT,
-            ty @ (Type::Medium(_) | Type::Tokens(_)) => ty.clone(),
+            ty @ (Type::Medium(_) | Type::Tokens(_) | Type::Mixed) => ty.clone(),
             other => {
                 let diagnostic = Diagnostic::error("E0505", format!("{other} is no prompt"))
                     .label(span, "a template's prompt, a text, a medium or tokens are wanted here");
@@ -118,7 +120,7 @@ impl Body<'_, '_> {
     fn stages(
         &mut self,
         stages: &[ast::Stage],
-        medium: Medium,
+        reply: Reply,
         out: &Type,
         has_perceptual: bool,
     ) -> (Vec<ir::Setting>, Vec<ir::Setting>) {
@@ -127,7 +129,7 @@ impl Body<'_, '_> {
         for written in stages {
             let stage = Stage::ALL.into_iter().find(|stage| stage.name() == written.name.text);
             let Some(stage) = stage else {
-                self.unknown_stage(written, medium);
+                self.unknown_stage(written, reply);
                 continue;
             };
             let place = stage as usize;
@@ -152,7 +154,10 @@ impl Body<'_, '_> {
                 self.no_perceptual(written.name.span, out);
                 continue;
             }
-            lists[place] = self.settings(settings, stage, medium, "generate");
+            lists[place] = match reply {
+                Reply::Only(medium) => self.settings(settings, stage, medium, None, "generate"),
+                Reply::Mixed => self.mixed_settings(settings, stage),
+            };
         }
         let [semantic, perceptual] = lists;
         (semantic, perceptual)
@@ -176,11 +181,56 @@ impl Body<'_, '_> {
         );
     }
 
-    fn unknown_stage(&mut self, written: &ast::Stage, medium: Medium) {
+    /// In a mixed reply a medium's name holds the settings of that medium; others are those of
+    /// the text, or of the whole reply.
+    fn mixed_settings(&mut self, settings: &[ast::Setting], stage: Stage) -> Vec<ir::Setting> {
+        let mut whole = Vec::new();
+        let mut out = Vec::new();
+        let mut seen: Vec<(Medium, Span)> = Vec::new();
+        for setting in settings {
+            let Some(medium) = Medium::from_name(&setting.name.text) else {
+                whole.push(setting.clone());
+                continue;
+            };
+            if let Some((_, first)) = seen.iter().find(|(known, _)| *known == medium) {
+                self.error(
+                    Diagnostic::error("E0405", format!("`{medium}` is given twice"))
+                        .label(setting.name.span, "again here")
+                        .label(*first, "first given here")
+                        .help("put all its settings in one"),
+                );
+            }
+            seen.push((medium, setting.name.span));
+            let Some(ast::Expr { kind: ast::ExprKind::Record(fields), .. }) = &setting.value else {
+                self.error(
+                    Diagnostic::error("E0407", format!("`{medium}` holds settings"))
+                        .label(setting.name.span, "its settings stand in braces")
+                        .help(format!("write `{medium}: {{ name: value }}`")),
+                );
+                continue;
+            };
+            let inner: Vec<ast::Setting> = fields
+                .iter()
+                .map(|(name, value)| {
+                    let span = value.as_ref().map_or(name.span, |value| name.span.to(value.span));
+                    ast::Setting { name: name.clone(), value: value.clone(), span }
+                })
+                .collect();
+            out.extend(self.settings(&inner, stage, medium, Some(medium), "generate"));
+        }
+        out.extend(self.settings(&whole, stage, Medium::Text, None, "generate"));
+        out
+    }
+
+    fn unknown_stage(&mut self, written: &ast::Stage, reply: Reply) {
         let name = &written.name.text;
+        let serves = |entry: &&Entry| match reply {
+            Reply::Only(medium) => entry.media.contains(&medium),
+            Reply::Mixed => true,
+        };
         let known = TABLE
             .iter()
-            .find(|entry| entry.name == *name && entry.media.contains(&medium))
+            .find(|entry| entry.name == *name && serves(entry))
             .or_else(|| TABLE.iter().find(|entry| entry.name == *name));
         let diagnostic = match known {
             Some(entry) => {
@@ -217,6 +267,7 @@ impl Body<'_, '_> {
         settings: &[ast::Setting],
         stage: Stage,
         medium: Medium,
+        of: Option<Medium>,
         keyword: &str,
     ) -> Vec<ir::Setting> {
         let mut out: Vec<ir::Setting> = Vec::new();
@@ -247,7 +298,7 @@ impl Body<'_, '_> {
             }
             let value = self.fit(value, &wanted, &format!("setting `{}`", entry.name));
             self.check_range(entry, &value);
-            if let Some(first) = out.iter().find(|known| known.name == entry.name) {
+            if let Some(first) = out.iter().find(|known| known.key.name == entry.name) {
                 let first = first.span;
                 self.error(
                     Diagnostic::error("E0405", format!("`{}` is given twice", entry.name))
@@ -257,14 +308,15 @@ impl Body<'_, '_> {
                 );
                 continue;
             }
-            out.push(ir::Setting { name: entry.name, value, span: setting.span });
+            let key = Key { medium: of, name: entry.name };
+            out.push(ir::Setting { key, value, span: setting.span });
         }
         self.check_rivals(&out);
         out
     }
 
     fn check_rivals(&mut self, given: &[ir::Setting]) {
-        let find = |name: &str| given.iter().find(|setting| setting.name == name);
+        let find = |name: &str| given.iter().find(|setting| setting.key.name == name);
         for (one, other) in RIVALS {
             if let (Some(first), Some(second)) = (find(one), find(other)) {
                 let (first, second) = (first.span, second.span);
@@ -410,7 +462,7 @@ impl Body<'_, '_> {
                 return Self::error_expr(span);
             }
         };
-        let perceptual = self.settings(written, Stage::Perceptual, medium, "decode");
+        let perceptual = self.settings(written, Stage::Perceptual, medium, None, "decode");
         let kind = ExprKind::Decode { tokens: Box::new(tokens), perceptual };
         Expr { kind, ty: Type::Medium(medium), span }
     }

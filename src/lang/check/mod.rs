@@ -15,7 +15,7 @@ mod type_exprs;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use crate::base::{Diagnostic, Literal, Severity, Span};
+use crate::base::{Diagnostic, Severity, Span};
 
 use super::ir;
 use super::resolve::{ItemRef, ModuleIndex, Resolved, Target};
@@ -51,7 +51,7 @@ struct Checker<'a> {
     diagnostics: Vec<Diagnostic>,
     used_imports: HashSet<(ModuleIndex, usize)>,
     types: HashMap<ItemRef, Slot<Type>>,
-    consts: HashMap<ItemRef, Slot<(Literal, Type)>>,
+    consts: HashMap<ItemRef, Slot<ir::Expr>>,
     /// How many types or constants are being worked out inside of each other.
     chain: usize,
     signatures: HashMap<ItemRef, Rc<Signature>>,

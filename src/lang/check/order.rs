@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::base::Diagnostic;
-use crate::lang::ir::{self, Block, Expr, ExprKind, Part, PipelineId, Segment, TemplateId};
+use crate::lang::ir::{self, Block, Expr, ExprKind, Part, PipelineId, Segment, Spoken, TemplateId};
 use crate::lang::resolve::ItemRef;
 
 use super::{Callable, Checker};
@@ -135,13 +135,7 @@ pub fn program(
             }
             Callable::Template(id) => {
                 if let Some(mut template) = templates[id.0 as usize].take() {
-                    for turn in &mut template.turns {
-                        for part in &mut turn.parts {
-                            if let Part::Hole(hole) = part {
-                                renumber.expr(hole);
-                            }
-                        }
-                    }
+                    renumber.spoken(&mut template.turns);
                     out.templates.push(template);
                 }
             }
@@ -165,6 +159,21 @@ impl Renumber {
         self.expr(&mut block.result);
     }
 
+    fn spoken(&self, turns: &mut [Spoken]) {
+        for spoken in turns {
+            match spoken {
+                Spoken::History(earlier) => self.expr(earlier),
+                Spoken::Turn(turn) => {
+                    for part in &mut turn.parts {
+                        if let Part::Hole(hole) = part {
+                            self.expr(hole);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     fn exprs<'e>(&self, exprs: impl IntoIterator<Item = &'e mut Expr>) {
         for expr in exprs {
             self.expr(expr);
@@ -181,8 +190,12 @@ impl Renumber {
             | ExprKind::PromptOf(inner)
             | ExprKind::Encode(inner)
             | ExprKind::Length(inner)
+            | ExprKind::Pick(inner)
             | ExprKind::Coerce(inner) => self.expr(inner),
-            ExprKind::Index(a, b) | ExprKind::Binary(_, a, b) => {
+            ExprKind::Chat(turns) => self.spoken(turns),
+            ExprKind::Index(a, b)
+            | ExprKind::Binary(_, a, b)
+            | ExprKind::Cut { text: a, mark: b, .. } => {
                 self.exprs([a.as_mut(), b.as_mut()]);
             }
             ExprKind::Interpolate(segments) => {

@@ -2,7 +2,7 @@
 
 use crate::base::{Diagnostic, Span};
 use crate::lang::fold::text_of;
-use crate::lang::ir::{self, Expr, ExprKind, Part, Role, Segment};
+use crate::lang::ir::{self, Expr, ExprKind, Part, Role, Segment, Spoken};
 use crate::lang::syntax::ast::{self, ExprKind as Ast};
 use crate::lang::types::Type;
 
@@ -33,13 +33,8 @@ impl Checker<'_> {
                     .help("choose another name"),
             );
         }
-        let mut turns: Vec<ir::Turn> = Vec::new();
         let mut outs: Vec<Span> = Vec::new();
-        for (place, turn) in declared.turns.iter().enumerate() {
-            let Some(role) = body.role(&turn.role, place) else { continue };
-            let parts = body.parts(turn, role, place + 1 == declared.turns.len(), &mut outs);
-            turns.push(ir::Turn { role, parts, span: turn.span });
-        }
+        let mut turns = body.spoken(&declared.turns, &mut outs);
         if let Some((first, more)) = outs.split_first()
             && let Some(second) = more.first()
         {
@@ -58,21 +53,21 @@ impl Checker<'_> {
             );
         }
         match turns.last() {
-            // What is left to say is the assistant's: the hole is all of its turn.
-            Some(last) if last.role != Role::Assistant && outs.is_empty() => {
-                turns.push(ir::Turn {
-                    role: Role::Assistant,
-                    parts: vec![Part::Out],
-                    span: signature.span,
-                });
-            }
-            Some(last) if last.role == Role::Assistant && outs.is_empty() => {
+            Some(Spoken::Turn(last)) if last.role == Role::Assistant && outs.is_empty() => {
                 let span = last.span;
                 body.error(
                     Diagnostic::error("E0501", "this turn leaves nothing for the model to say")
                         .label(span, "`{out}` is missing at its end")
                         .help("end the turn with {out}, or let the template end with a user turn"),
                 );
+            }
+            // What is left to say is the assistant's: the hole is all of its turn.
+            Some(_) if outs.is_empty() => {
+                turns.push(Spoken::Turn(ir::Turn {
+                    role: Role::Assistant,
+                    parts: vec![Part::Out],
+                    span: signature.span,
+                }));
             }
             _ => {}
         }
@@ -90,6 +85,68 @@ impl Checker<'_> {
 }
 
 impl Body<'_, '_> {
+    /// `chat { … }`: turns without a hole for the model to fill.
+    pub fn chat(&mut self, turns: &[ast::Spoken], span: Span) -> Expr {
+        if let Mode::Constant(place) = self.mode {
+            self.error(
+                Diagnostic::error("E0309", format!("a conversation has no place in {place}"))
+                    .label(span, "made at run time only")
+                    .help(format!("{place} is made of literals and constants only")),
+            );
+            return Self::error_expr(span);
+        }
+        if turns.is_empty() {
+            self.error(
+                Diagnostic::error("E0510", "this conversation is empty")
+                    .label(span, "says nothing to the model")
+                    .help("give it a turn, as in chat { user { \"…\" } }"),
+            );
+            return Self::error_expr(span);
+        }
+        let mut outs = Vec::new();
+        let turns = self.spoken(turns, &mut outs);
+        if let Some(out) = outs.first() {
+            self.error(
+                Diagnostic::error("E0502", "`{out}` stands in a conversation")
+                    .label(*out, "only templates have this hole")
+                    .help("leave it out: `generate T from` the conversation asks for the reply"),
+            );
+        }
+        Expr { kind: ExprKind::Chat(turns), ty: Type::Chat, span }
+    }
+
+    fn spoken(&mut self, turns: &[ast::Spoken], outs: &mut Vec<Span>) -> Vec<Spoken> {
+        let mut out = Vec::new();
+        for (place, spoken) in turns.iter().enumerate() {
+            match spoken {
+                ast::Spoken::Turn(turn) => {
+                    let Some(role) = self.role(&turn.role, place) else { continue };
+                    let parts = self.parts(turn, role, place + 1 == turns.len(), outs);
+                    out.push(Spoken::Turn(ir::Turn { role, parts, span: turn.span }));
+                }
+                ast::Spoken::History(earlier) => {
+                    let earlier = self.expr(earlier, None);
+                    match &earlier.ty {
+                        Type::Chat => out.push(Spoken::History(earlier)),
+                        Type::Error => {}
+                        other => self.error(
+                            Diagnostic::error(
+                                "E0503",
+                                format!("{other} is no earlier conversation"),
+                            )
+                            .label(earlier.span, format!("is {other}"))
+                            .help(
+                                "only a `chat` stands between turns; put anything else into \
+                                     one, as in user { {…} }",
+                            ),
+                        ),
+                    }
+                }
+            }
+        }
+        out
+    }
+
     fn role(&mut self, name: &ast::Ident, place: usize) -> Option<Role> {
         match ROLES.iter().find(|(known, _)| *known == name.text) {
             Some((_, Role::System)) if place > 0 => {
@@ -170,7 +227,7 @@ impl Body<'_, '_> {
         let value = self.expr(hole, None);
         let help = match &value.ty {
             Type::Error => return,
-            Type::Medium(_) | Type::Tokens(_) | Type::Prompt(_) => {
+            Type::Medium(_) | Type::Tokens(_) | Type::Prompt(_) | Type::Mixed => {
                 return push_value(parts, value);
             }
             Type::Int | Type::Float | Type::Bool | Type::Duration | Type::Union(_) => {
@@ -182,7 +239,7 @@ impl Body<'_, '_> {
                 return parts.push(Part::Hole(Expr { kind, ty: Type::TEXT, span }));
             }
             Type::List(inner) => match inner.as_ref() {
-                Type::Medium(_) | Type::Tokens(_) | Type::Prompt(_) => {
+                Type::Medium(_) | Type::Tokens(_) | Type::Prompt(_) | Type::Mixed => {
                     return parts.push(Part::Hole(value));
                 }
                 inner if widens(inner, &Type::TEXT) => {
@@ -191,6 +248,9 @@ impl Body<'_, '_> {
                 }
                 _ => "a list in a turn holds texts, media, tokens or prompts",
             },
+            Type::Chat => {
+                "an earlier conversation stands alone between the turns: { {…} user { … } }"
+            }
             Type::Record(_) => "take a field of it: {….name}",
             Type::Option(_) => "this may be none: write {… ?? \"\"} to say what to put then",
             Type::None => "leave the hole out",

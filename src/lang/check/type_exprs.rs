@@ -87,20 +87,13 @@ impl Checker<'_> {
         if let Some(medium) = Medium::from_name(&name.text) {
             return Type::Medium(medium);
         }
-        let later = |what: &str, help: &str| {
-            Diagnostic::error("E0110", format!("{what} is not in this version of agpt"))
-                .label(name.span, "")
-                .help(help)
-        };
         match name.text.as_str() {
             "int" => return Type::Int,
             "float" => return Type::Float,
             "bool" => return Type::Bool,
             "duration" => return Type::Duration,
-            "mixed" => {
-                self.error(later("`mixed`", "generate one medium at a time"));
-                return Type::Error;
-            }
+            "mixed" => return Type::Mixed,
+            "chat" => return Type::Chat,
             "list" | "tokens" | "prompt" => {
                 let example = if name.text == "tokens" { "tokens<image>" } else { "list<text>" };
                 self.error(

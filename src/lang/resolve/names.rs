@@ -9,11 +9,11 @@ use crate::lang::words::{article, nearest};
 use super::{Binding, Import, ItemRef, ModuleIndex, Resolved, Target};
 
 /// Types that need no declaration, apart from the media.
-pub const BUILTIN_TYPES: [&str; 8] =
-    ["int", "float", "bool", "duration", "tokens", "list", "prompt", "mixed"];
+pub const BUILTIN_TYPES: [&str; 9] =
+    ["int", "float", "bool", "duration", "tokens", "list", "prompt", "mixed", "chat"];
 
 /// Functions that need no declaration.
-pub const BUILTIN_FUNCTIONS: [&str; 2] = ["length", "file"];
+pub const BUILTIN_FUNCTIONS: [&str; 5] = ["length", "file", "pick", "before", "after"];
 
 /// Fills [`super::Module::names`] and [`super::Module::imports`].
 pub fn bind(resolved: &mut Resolved, diagnostics: &mut Vec<Diagnostic>) {

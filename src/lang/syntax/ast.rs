@@ -121,7 +121,15 @@ pub struct Template {
     pub name: Ident,
     pub params: Vec<Param>,
     pub out: TypeExpr,
-    pub turns: Vec<Turn>,
+    pub turns: Vec<Spoken>,
+}
+
+/// A piece of a conversation.
+#[derive(Debug, Clone)]
+pub enum Spoken {
+    Turn(Turn),
+    /// `{earlier}`: all turns of a conversation.
+    History(Expr),
 }
 
 #[derive(Debug, Clone)]
@@ -232,6 +240,8 @@ pub enum ExprKind {
         prompt: Box<Expr>,
         stages: Vec<Stage>,
     },
+    /// `chat { … }`
+    Chat(Vec<Spoken>),
     Encode(Box<Expr>),
     Decode {
         tokens: Box<Expr>,
@@ -303,6 +313,23 @@ impl Block {
     }
 }
 
+/// The highest expression in a conversation.
+pub fn spoken_height(turns: &[Spoken]) -> u16 {
+    let segment = |segment: &Segment| match segment {
+        Segment::Text(_) => 0,
+        Segment::Hole(expr) => expr.height,
+    };
+    let part = |part: &Part| match part {
+        Part::Text(text) => text.segments.iter().map(segment).max().unwrap_or(0),
+        Part::Hole(expr) => expr.height,
+    };
+    let spoken = |spoken: &Spoken| match spoken {
+        Spoken::Turn(turn) => turn.parts.iter().map(part).max().unwrap_or(0),
+        Spoken::History(expr) => expr.height,
+    };
+    turns.iter().map(spoken).max().unwrap_or(0)
+}
+
 fn highest<'a>(exprs: impl IntoIterator<Item = &'a Expr>) -> u16 {
     exprs.into_iter().map(|expr| expr.height).max().unwrap_or(0)
 }
@@ -347,6 +374,7 @@ impl Expr {
                     StageValue::Bare(expr) => expr.height,
                 })
                 .fold(prompt.height, u16::max),
+            ExprKind::Chat(turns) => spoken_height(turns),
             ExprKind::Decode { tokens, settings } => tokens.height.max(settings_height(settings)),
         };
         Expr { kind, span, height: below.saturating_add(1) }

@@ -7,7 +7,7 @@ use crate::base::{Diagnostic, SourceId, Span};
 
 use super::ast::{
     Block, Comment, Const, Expr, ExprKind, File, Ident, Item, ItemKind, Let, Param, Part, Pipeline,
-    Template, Turn, TypeDecl, TypeExpr, TypeKind, Use, UseName,
+    Spoken, Template, Turn, TypeDecl, TypeExpr, TypeKind, Use, UseName,
 };
 use super::errors;
 use super::scan::{self, Segment};
@@ -242,13 +242,24 @@ impl Builder<'_> {
         let params = self.params(parts.next()?);
         let mark = parts.next_if(|pair| pair.as_rule() == Rule::result_mark);
         let out = self.result_type(mark, &name, "template");
+        let turns = self.turns(parts.next()?);
+        Some(Template { name, params, out, turns })
+    }
+
+    /// The turns of a template or of a `chat`.
+    pub fn turns(&mut self, pair: Pair<'_>) -> Vec<Spoken> {
         let mut turns = Vec::new();
-        for pair in content(parts.next()?) {
-            if !self.refuse_semicolon(&pair) {
-                turns.extend(self.turn(pair));
+        for pair in content(pair) {
+            if self.refuse_semicolon(&pair) {
+                continue;
+            }
+            if pair.as_rule() == Rule::bare_hole {
+                turns.push(Spoken::History(self.hole(pair)));
+            } else {
+                turns.extend(self.turn(pair).map(Spoken::Turn));
             }
         }
-        Some(Template { name, params, out, turns })
+        turns
     }
 
     fn turn(&mut self, pair: Pair<'_>) -> Option<Turn> {

@@ -9,7 +9,7 @@ use super::build::{Rule, words};
 use super::scan::{self, STARTS, Segment};
 
 /// Words kept for later versions, with what they will do.
-const LATER: [(&str, &str); 9] = [
+const LATER: [(&str, &str); 8] = [
     ("match", "choose by `if … else if …` for now"),
     ("plugin", "plugins come with a later version"),
     ("test", "tests as declarations come with a later version"),
@@ -17,7 +17,6 @@ const LATER: [(&str, &str); 9] = [
     ("expect", "tests as declarations come with a later version"),
     ("snapshot", "tests as declarations come with a later version"),
     ("within", "resource limits come with a later version"),
-    ("chat", "write the turns in a template for now"),
     ("with", "tests as declarations come with a later version"),
 ];
 
@@ -114,7 +113,7 @@ pub fn explain(
     {
         return diagnostic;
     }
-    // `chat { … }`: the name itself was read, its brace was not.
+    // `with { … }`: the name itself was read, its brace was not.
     if found == "{"
         && let Some(word) = previous
     {

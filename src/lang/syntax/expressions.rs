@@ -88,6 +88,11 @@ impl Builder<'_> {
             }
             Rule::list => self.list(pair, span),
             Rule::if_expr => self.if_expr(pair, span),
+            Rule::chat_expr => {
+                let turns = pair.into_inner().find(|pair| pair.as_rule() == Rule::turns);
+                let turns = turns.map(|turns| self.turns(turns)).unwrap_or_default();
+                self.bounded(ExprKind::Chat(turns), span)
+            }
             Rule::generate_expr => {
                 self.generate(pair).unwrap_or_else(|| Expr::new(ExprKind::Error, span))
             }

@@ -126,8 +126,15 @@ fn render(
     let turns = turns
         .iter()
         .map(|turn| {
+            let (role, written) = match turn {
+                RenderTurn::Says { role, parts } => (*role, parts),
+                RenderTurn::History(port) => {
+                    kept.push(operands[*port as usize]);
+                    return RenderTurn::History(kept.len() as u32 - 1);
+                }
+            };
             let mut parts: Vec<RenderPart> = Vec::new();
-            for part in &turn.parts {
+            for part in written {
                 let text = match part {
                     RenderPart::Text(text) => Some(text.clone()),
                     RenderPart::Port(port) => literal(plan, operands[*port as usize])
@@ -144,7 +151,7 @@ fn render(
                     (None, RenderPart::Text(_), _) => {}
                 }
             }
-            RenderTurn { role: turn.role, parts }
+            RenderTurn::Says { role, parts }
         })
         .collect();
     (turns, kept)

@@ -60,7 +60,7 @@ fn nodes(plan: &Plan, prefix: &str, indent: &str, out: &mut String) {
 fn colour(op: &Op) -> &'static str {
     match op {
         Op::Input(_) | Op::File { .. } => "#cfe2f3",
-        Op::Encode(_) => "#fff2cc",
+        Op::Encode(_) | Op::Recall(_) => "#fff2cc",
         Op::Generate { .. } => "#f9cb9c",
         Op::Decode { .. } => "#ead1dc",
         _ => "#f5f5f5",

@@ -2,6 +2,7 @@
 
 use crate::base::Literal;
 use crate::lang::ir::{Role, UnaryOp};
+use crate::lang::settings::Key;
 use crate::plan::graph::{Op, Plan, RenderPart, RenderTurn};
 
 /// The operation with `operand(port)` where its inputs stand.
@@ -49,6 +50,9 @@ pub fn describe(
         Op::Length => format!("length {}", operand(0)),
         Op::Select => format!("select {} ? {} : {}", operand(0), operand(1), operand(2)),
         Op::Encode(medium) => format!("encode {medium} {}", operand(0)),
+        Op::Recall(medium) => format!("recall {medium} {}", operand(0)),
+        Op::Pick => format!("pick {}", operand(0)),
+        Op::Cut { .. } => format!("{} {} {}", op.word(), operand(0), operand(1)),
         Op::Render { turns, .. } => {
             let last = turns.len().saturating_sub(1);
             let turns: Vec<String> = turns
@@ -58,11 +62,11 @@ pub fn describe(
                 .collect();
             format!("render {}", turns.join(" "))
         }
-        Op::Generate { medium, settings } => {
-            format!("generate {medium} from {}{}", operand(0), with(settings, operand))
+        Op::Generate { reply, settings } => {
+            format!("generate {reply} from {}{}", operand(0), with(settings, operand))
         }
-        Op::Decode { medium, settings } => {
-            format!("decode {medium} {}{}", operand(0), with(settings, operand))
+        Op::Decode { reply, settings } => {
+            format!("decode {reply} {}{}", operand(0), with(settings, operand))
         }
         Op::Map(body) => {
             let captured: Vec<String> = (1..operands).map(operand).collect();
@@ -76,36 +80,35 @@ pub fn describe(
     }
 }
 
-fn with(settings: &[&str], operand: &dyn Fn(usize) -> String) -> String {
+fn with(settings: &[Key], operand: &dyn Fn(usize) -> String) -> String {
     if settings.is_empty() {
         return String::new();
     }
     let list: Vec<String> = settings
         .iter()
         .enumerate()
-        .map(|(index, name)| format!("{name}: {}", operand(index + 1)))
+        .map(|(index, key)| format!("{key}: {}", operand(index + 1)))
         .collect();
     format!(" {{ {} }}", list.join(", "))
 }
 
 /// The reply goes where the last turn is the assistant's.
 fn render(turn: &RenderTurn, last: bool, operand: &dyn Fn(usize) -> String) -> String {
-    let role = match turn.role {
-        Role::System => "system",
-        Role::User => "user",
-        Role::Assistant => "assistant",
+    let (role, parts) = match turn {
+        RenderTurn::Says { role, parts } => (*role, parts),
+        RenderTurn::History(port) => return operand(*port as usize),
     };
     let mut text = String::new();
-    for part in &turn.parts {
+    for part in parts {
         match part {
             RenderPart::Text(part) => text.push_str(part),
             RenderPart::Port(port) => text.push_str(&format!("{{{}}}", operand(*port as usize))),
         }
     }
-    if last && turn.role == Role::Assistant {
+    if last && role == Role::Assistant {
         text.push_str("{out}");
     }
-    format!("{role}({})", Literal::Text(text))
+    format!("{}({})", role.name(), Literal::Text(text))
 }
 
 /// Long literals are cut for display only.

@@ -4,13 +4,24 @@ import data
 import numpy as np
 import torch
 from networks import SeedTokenizer, pixels_of
+from safetensors.torch import load_file
+
+
+def source():
+    """The tokenizer that was trained here, or the one that is shipped."""
+    trained = data.WORK / "tokenizer.pt"
+    return trained if trained.exists() else data.HERE.parent / "image_tokenizer" / "model.safetensors"
 
 
 def tokenizer():
-    """The trained tokenizer with its weights rounded as they are shipped."""
-    state = torch.load(data.WORK / "tokenizer.pt", weights_only=True)["model"]
+    """The tokenizer with its weights rounded as they are shipped."""
+    if source().suffix == ".safetensors":
+        state = load_file(source())
+    else:
+        state = torch.load(source(), weights_only=True)["model"]
+        state = {k[5:]: v.bfloat16() for k, v in state.items() if k.startswith("seed.")}
     model = SeedTokenizer()
-    model.load_state_dict({k[5:]: v.bfloat16().float() for k, v in state.items() if k.startswith("seed.")})
+    model.load_state_dict({k: v.float() for k, v in state.items()})
     return model.eval()
 
 
@@ -39,8 +50,8 @@ class Pictures:
 def encoded(stem):
     """Pictures with .codes, computed once for each tokenizer."""
     made = Pictures(stem)
-    source, cache = data.WORK / "tokenizer.pt", data.WORK / f"codes-{stem}.pt"
-    if not cache.exists() or cache.stat().st_mtime < source.stat().st_mtime:
+    cache = data.WORK / f"codes-{stem}.pt"
+    if not cache.exists() or cache.stat().st_mtime < source().stat().st_mtime:
         part = cache.with_suffix(".part")
         torch.save(made.encode(tokenizer()), part)
         part.replace(cache)

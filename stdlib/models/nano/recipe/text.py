@@ -1,21 +1,24 @@
 """The joint vocabulary and the prompts: text pieces, role strings, codes of image, speech, music.
 
 The layout is that of the published checkpoints with smaller numbers: BPE with byte fallback first,
-then the role strings, then the codes of each medium and its start and end. Speech and music have
-their rows already, untrained, so that ids stay what they are when those media come.
+then the role strings, then the codes of each medium and its start and end, then the two marks of
+the chain from a spoken command to its answer.
 """
 
 import json
+import re
 
 import data
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 TEXT = 1024
 ROLES = ["[Human]", "[MMGPT]", "<eoh>", "<eos>"]
-MEDIA = [("\U0001f440", 1024, "<soim>", "<eoim>"), ("\U0001f5e3\ufe0f", 1024, "<sosp>", "<eosp>"), ("\U0001f3b6", 2048, "<somu>", "<eomu>")]
+MEDIA = [("\U0001f440", 1024, "<soim>", "<eoim>"), ("\U0001f5e3\ufe0f", 512, "<sosp>", "<eosp>"), ("\U0001f3b6", 1024, "<somu>", "<eomu>")]
+MARKS = ["<-Res->", "<-Ins->"]
 FILE = data.WORK / "tokenizer.json"
 
-# Written for this model. The first of each list is the default of stdlib/tasks.agpt.
+# The text pieces are learnt from these and the sentences below. They are kept as they were when the first
+# weights were trained: the prompts themselves take their instructions from stdlib/instructions.agpt.
 CAPTION = ["Describe this picture.", "What is in this picture?", "What do you see?", "Say what this picture shows.", "Tell me what this is.",
            "Put this picture into words.", "Give this image a caption.", "What does the image show?", "Name what you see here.", "Caption this, please."]  # fmt: skip
 PAINT = ["Please paint this.", "Draw this for me.", "Make a picture of this.", "Paint what is described.", "Show me this as a picture.",
@@ -59,6 +62,7 @@ def build():
     names = ROLES[:]
     for prefix, count, start, end in MEDIA:
         names += [f"<{prefix}{n}>" for n in range(count)] + [start, end]
+    names += MARKS
     added = [{"id": i, "content": s, "special": True} for i, s in enumerate(["<unk>", "<s>", "</s>"])]
     added += [{"id": TEXT + i, "content": s, "special": False} for i, s in enumerate(names)]
     for token in added:
@@ -73,37 +77,63 @@ def build():
     FILE.write_text(json.dumps(tokenizer, ensure_ascii=False, separators=(",", ":")) + "\n")
 
 
+def pools():
+    """name → instructions, as stdlib/instructions.agpt has them."""
+    source = (data.HERE.parents[2] / "instructions.agpt").read_text()
+    return {name: re.findall(r'"([^"]+)"', body) for name, body in re.findall(r"pub const (\w+) = \[(.*?)\]", source, re.S)}
+
+
 class Vocabulary:
+    """Prompts as texts in which media are runs of their tokens' names."""
+
     def __init__(self, file=FILE):
         self.tokenizer = Tokenizer.from_file(str(file))
         self.size = self.tokenizer.get_vocab_size()
-        self.ids = {token: self.tokenizer.token_to_id(token) for token in ROLES + ["<soim>", "<eoim>", "<s>"]}
-        self.first_image = self.tokenizer.token_to_id("<\U0001f4400>")
+        named = ROLES + MARKS + ["<s>"] + [token for _, _, *ends in MEDIA for token in ends]
+        self.ids = {token: self.tokenizer.token_to_id(token) for token in named}
+        # Of the first code of image, speech and music.
+        self.first = [self.tokenizer.token_to_id(f"<{prefix}0>") for prefix, *_ in MEDIA]
+        self.names = [[f"<{prefix}{n}>" for n in range(count)] for prefix, count, *_ in MEDIA]
 
     def encode(self, text):
         return self.tokenizer.encode(text, add_special_tokens=False).ids
 
-    def picture(self, codes):
-        return [self.ids["<soim>"], *(self.first_image + int(c) for c in codes), self.ids["<eoim>"]]
+    def _medium(self, which, codes):
+        _, _, start, end = MEDIA[which]
+        return start + "".join(self.names[which][int(c)] for c in codes) + end
+
+    def image(self, codes):
+        return self._medium(0, codes)
+
+    def speech(self, codes):
+        """Codes of the first layer."""
+        return self._medium(1, codes)
+
+    def music(self, codes):
+        """(books, frames) codes; the books take turns within a frame."""
+        books, size = len(codes), MEDIA[2][1] // len(codes)
+        return self._medium(2, [int(codes[b][f]) + size * b for f in range(len(codes[0])) for b in range(books)])
+
+    def conversation(self, *turns):
+        """(user, reply), … → ids, and which of them the assistant says.
+
+        A reply begins where its prompt ends: a text with the space behind the colon, a medium with
+        its first code, because the program writes the start token of the medium that is asked for.
+        """
+        text, ids, said = "", [self.ids["<s>"]], [False]
+        for user, reply in turns:
+            text += ("\n" if text else "") + f"[Human]: {user}<eoh> [MMGPT]:"
+            asked = self.encode(text)
+            text += f" {reply}<eos>"
+            whole = self.encode(text)
+            assert whole[: len(asked)] == asked and whole[: len(ids) - 1] == ids[1:], text
+            said += [False] * (len(asked) - len(said) + 1) + [True] * (len(whole) - len(asked))
+            ids = [self.ids["<s>"], *whole]
+        return ids, said
 
     def caption_prompt(self, instruction, codes):
         """Ends where the model goes on with " a red apple<eos>"."""
-        head, tail = self.encode(f"[Human]: {instruction} "), self.encode("<eoh> [MMGPT]:")
-        return [self.ids["<s>"], *head, *self.picture(codes), *tail]
-
-    def caption_reply(self, words):
-        # What follows the role string is one stretch of text with its colon.
-        whole, colon = self.encode(f"[MMGPT]: {words}<eos>"), self.encode("[MMGPT]:")
-        assert whole[: len(colon)] == colon
-        return whole[len(colon) :]
-
-    def paint_prompt(self, instruction, words):
-        """Ends where the model goes on with the codes; <soim> is already there."""
-        text = f"[Human]: {instruction} This is input: {words}<eoh> [MMGPT]: <soim>"
-        return [self.ids["<s>"], *self.encode(text)]
-
-    def paint_reply(self, codes):
-        return [*self.picture(codes)[1:], self.ids["<eos>"]]
+        return [self.ids["<s>"], *self.encode(f"[Human]: {instruction} {self.image(codes)}<eoh> [MMGPT]:")]
 
     def words(self, ids):
         return self.tokenizer.decode([i for i in ids if i < TEXT]).strip()
@@ -112,6 +142,6 @@ class Vocabulary:
 if __name__ == "__main__":
     build()
     vocabulary = Vocabulary()
-    print(vocabulary.size, vocabulary.ids, vocabulary.first_image)
-    for text in [f"[Human]: {CAPTION[0]} ", "[Human]: Please paint this. This is input: a red apple<eoh> [MMGPT]: <soim>", "an orange fire engine"]:
-        print([vocabulary.tokenizer.id_to_token(i) for i in vocabulary.encode(text)])
+    print(vocabulary.size, vocabulary.ids, vocabulary.first)
+    ids, said = vocabulary.conversation(("Describe this picture. " + vocabulary.image([1, 2]), "a red apple"), ("Say it aloud.", vocabulary.speech([3, 3])))
+    print([(vocabulary.tokenizer.id_to_token(i), s) for i, s in zip(ids, said)])

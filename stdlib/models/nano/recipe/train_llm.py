@@ -1,14 +1,18 @@
-"""Trains the language model on both directions at once: codes → words, words → codes.
+"""Trains the language model on all tasks of tasks.py at once, in two stages.
 
-Captions learn from all renderings, painting from the tidy ones. Only replies count in the loss.
-Codes in prompts are now and then exchanged for a near neighbour in the codebook, so that small
-changes of a picture do not matter. Resumes from its checkpoint.
+    python train_llm.py --stage pictures   codes of pictures and words, 4,500 steps
+    python train_llm.py --stage all        every medium, from there on
+
+Only what the assistant says counts in the loss. The second stage begins with the weights of the
+first, which `--start` may name: a checkpoint of stage one, or the model.safetensors of an earlier
+bundle. Resumes from its checkpoint.
 """
 
 import argparse
 import math
 import random
 import time
+from pathlib import Path
 
 import codes
 import data
@@ -16,54 +20,86 @@ import text
 import torch
 import torch.nn.functional as F
 from networks import llama
+from safetensors.torch import load_file
+from tasks import PICTURES, WEIGHTS, Tasks
 from torch import nn
 
-CHECKPOINT = data.WORK / "llm.pt"
+# Tokens of one forward pass, padding included: what one core does best.
+GROUP = 6144
+# How much a token of text, image, speech and music counts; each kind's loss is a mean.
+SHARES = [1.0, 0.5, 0.8, 0.8]
 
 
-def start_rows(model, vocabulary, codebook):
+def start_rows(model, first, codebook, scale=0.02):
     """Codes that are near in the codebook start near in the model."""
-    generator = torch.Generator().manual_seed(0)
-    rows = slice(vocabulary.first_image, vocabulary.first_image + len(codebook))
+    generator = torch.Generator().manual_seed(first)
     z = (codebook - codebook.mean(0)) / codebook.std()
     for table in [model.model.embed_tokens.weight, model.lm_head.weight]:
         spread = torch.randn(z.shape[1], table.shape[1], generator=generator) / math.sqrt(z.shape[1])
-        table.data[rows] = 0.02 * (z @ spread + 0.3 * torch.randn(len(z), table.shape[1], generator=generator))
+        table.data[first : first + len(z)] = scale * (z @ spread + 0.3 * torch.randn(len(z), table.shape[1], generator=generator))
 
 
-class Exchange:
-    """Some codes become one of their 6 nearest neighbours."""
-
-    def __init__(self, codebook):
-        self.near = torch.cdist(codebook, codebook).argsort(1)[:, 1:7]
-
-    def __call__(self, rng, row):
-        if rng.random() < 0.4:
-            return row
-        share = rng.uniform(0, 0.25)
-        return [int(self.near[c, rng.randrange(6)]) if rng.random() < share else c for c in row]
+def sound_codebooks():
+    """The codebook of the first layer of speech, those of music."""
+    speech = torch.load(data.WORK / "speech_tokenizer.pt", weights_only=True)["model"]
+    music = torch.load(data.WORK / "music_codec.pt", weights_only=True)["model"]
+    name = "quantizer.vq.layers.{}._codebook.embed"
+    return speech[name.format(0)], [music[name.format(i)] for i in range(4)]
 
 
-def pick(rng, pool):
-    return pool[0] if rng.random() < 0.5 else rng.choice(pool)
+def begin(model, vocabulary, path):
+    """Rows of the new media take their codebooks' shape; everything else comes from stage one."""
+    state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, weights_only=True)["model"]
+    tables = ["model.embed_tokens.weight", "lm_head.weight"]
+    model.load_state_dict({k: v.float() for k, v in state.items() if k not in tables}, strict=False)
+    kept = vocabulary.ids["<eoim>"] + 1
+    own = dict(model.named_parameters())
+    for name in tables:
+        own[name].data[:kept] = state[name][:kept].float()
+    speech, music = sound_codebooks()
+    scale = float(own[tables[1]].data[vocabulary.first[0] : kept].std())
+    start_rows(model, vocabulary.first[1], speech, scale)
+    for i, book in enumerate(music):
+        start_rows(model, vocabulary.first[2] + i * len(book), book, scale)
+
+
+def kinds(vocabulary):
+    """Of every id: 0 text, 1 image, 2 speech, 3 music."""
+    kind = torch.zeros(vocabulary.size, dtype=torch.long)
+    for i, (first, (_, count, *_)) in enumerate(zip(vocabulary.first, text.MEDIA)):
+        kind[first : first + count + 2] = i + 1
+    return kind
+
+
+def groups(rows):
+    """Rows of about the same length, few enough that padding and memory stay small."""
+    rows = sorted(rows, key=lambda row: len(row[0]))
+    group = []
+    for row in rows:
+        if group and len(row[0]) * (len(group) + 1) > GROUP:
+            yield group
+            group = []
+        group.append(row)
+    yield group
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--stage", choices=["pictures", "all"], default="all")
+    parser.add_argument("--start", type=Path, default=data.WORK / "llm-pictures.pt")
     parser.add_argument("--steps", type=int, default=4500)
-    parser.add_argument("--see", type=int, default=32, help="captions in a batch")
-    parser.add_argument("--draw", type=int, default=24, help="paintings in a batch")
+    parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(2)
+    pictures = args.stage == "pictures"
+    checkpoint = data.WORK / ("llm-pictures.pt" if pictures else "llm.pt")
     vocabulary = text.Vocabulary()
-    seen, tidy = codes.encoded("pictures"), codes.encoded("tidy")
-    seen_codes, tidy_codes = seen.codes.tolist(), tidy.codes.tolist()
     codebook = codes.tokenizer().quantize.embedding.weight.detach()
-    exchange = Exchange(codebook)
+    tasks = Tasks(vocabulary, codebook, sound=not pictures)
     model = llama(vocabulary.size)
-    start_rows(model, vocabulary, codebook)
+    start_rows(model, vocabulary.first[0], codebook)
     matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "layers" in n]
     others = [p for n, p in model.named_parameters() if not (p.ndim == 2 and "layers" in n)]
     optimizers = [
@@ -71,57 +107,56 @@ def main():
         torch.optim.AdamW(others, lr=1.0, betas=(0.9, 0.98), weight_decay=0.01),
     ]
     first = 0
-    if CHECKPOINT.exists():
-        saved = torch.load(CHECKPOINT, weights_only=True)
+    if checkpoint.exists():
+        saved = torch.load(checkpoint, weights_only=True)
         model.load_state_dict(saved["model"])
         for optimizer, state in zip(optimizers, saved["optimizers"]):
             optimizer.load_state_dict(state)
         first = saved["step"]
-    rng = random.Random(first)
-    print(f"{sum(p.numel() for p in model.parameters()):,} parameters; {len(seen_codes)} + {len(tidy_codes)} pictures", flush=True)
-    begun, sums = time.time(), [0.0, 0.0]
+    elif not pictures:
+        begin(model, vocabulary, args.start)
+    kind, weights = kinds(vocabulary), PICTURES if pictures else WEIGHTS
+    print(f"{sum(p.numel() for p in model.parameters()):,} parameters; {sum(weights.values())} conversations a step", flush=True)
+    begun, sums, counts, seen = time.time(), torch.zeros(4), torch.zeros(4), 0
     for step in range(first, args.steps):
+        rng = random.Random(step)
         rate = min(1, (step + 1) / 200) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / args.steps)))
         for optimizer in optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = 2e-3 * rate
-        pairs = []
-        for _ in range(args.see):
-            i = rng.randrange(len(seen_codes))
-            prompt = vocabulary.caption_prompt(pick(rng, text.CAPTION), exchange(rng, seen_codes[i]))
-            pairs.append((prompt, vocabulary.caption_reply(seen.words[i])))
-        for _ in range(args.draw):
-            i = rng.randrange(len(tidy_codes))
-            prompt = vocabulary.paint_prompt(pick(rng, text.PAINT), tidy.words[i])
-            pairs.append((prompt, vocabulary.paint_reply(tidy_codes[i])))
-        longest = max(len(p) + len(r) for p, r in pairs)
-        ids = torch.zeros(len(pairs), longest, dtype=torch.long)
-        drawn = torch.zeros(len(pairs), longest - 1, dtype=torch.bool)
-        said = torch.zeros_like(drawn)
-        for row, (prompt, reply) in enumerate(pairs):
-            ids[row, : len(prompt) + len(reply)] = torch.tensor(prompt + reply)
-            (said if row < args.see else drawn)[row, len(prompt) - 1 : len(prompt) + len(reply) - 1] = True
-        with torch.autocast("cpu", torch.bfloat16):
-            hidden = model.model(ids[:, :-1]).last_hidden_state
-            words = model.lm_head(hidden[said]).float()
-            pictures = model.lm_head(hidden[drawn]).float()
-        words = F.cross_entropy(words, ids[:, 1:][said])
-        pictures = F.cross_entropy(pictures, ids[:, 1:][drawn])
+                group["lr"] = args.rate * rate
+        rows = [vocabulary.conversation(*getattr(tasks, name)(rng)) for name, count in weights.items() for _ in range(count)]
+        asked = torch.cat([kind[torch.tensor(ids)[torch.tensor(said)]] for ids, said in rows]).bincount(minlength=4)
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
-        (words + 0.5 * pictures).backward()
+        for group in groups(rows):
+            longest = max(len(ids) for ids, _ in group)
+            ids = torch.zeros(len(group), longest, dtype=torch.long)
+            said = torch.zeros(len(group), longest, dtype=torch.bool)
+            for i, (row, mask) in enumerate(group):
+                ids[i, : len(row)], said[i, : len(row)] = torch.tensor(row), torch.tensor(mask)
+            with torch.autocast("cpu", torch.bfloat16):
+                hidden = model.model(ids[:, :-1]).last_hidden_state
+                logits = model.lm_head(hidden[said[:, 1:]]).float()
+            target = ids[:, 1:][said[:, 1:]]
+            losses = F.cross_entropy(logits, target, reduction="none")
+            of = kind[target]
+            share = torch.tensor(SHARES)[of] / asked[of]
+            (losses * share).sum().backward()
+            sums.index_add_(0, of, losses.detach())
+            counts += of.bincount(minlength=4)
+            seen += ids.numel()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer in optimizers:
             optimizer.step()
-        sums[0] += float(words.detach())
-        sums[1] += float(pictures.detach())
         if (step + 1) % 100 == 0:
-            print(f"{step + 1} {time.time() - begun:.0f}s words {sums[0] / 100:.3f} pictures {sums[1] / 100:.3f}", flush=True)
-            sums = [0.0, 0.0]
-        if (step + 1) % 500 == 0 or step + 1 == args.steps:
-            part = CHECKPOINT.with_suffix(".part")
+            names = ["text", "image", "speech", "music"]
+            means = (sums / counts.clamp(min=1)).tolist()
+            print(f"{step + 1} {time.time() - begun:.0f}s", *[f"{n} {m:.3f}" for n, m in zip(names, means) if m], f"{seen / (time.time() - begun):.0f} tokens/s", flush=True)
+            sums.zero_(), counts.zero_()
+        if (step + 1) % 250 == 0 or step + 1 == args.steps:
+            part = checkpoint.with_suffix(".part")
             torch.save({"model": model.state_dict(), "optimizers": [o.state_dict() for o in optimizers], "step": step + 1}, part)
-            part.replace(CHECKPOINT)
+            part.replace(checkpoint)
 
 
 if __name__ == "__main__":
