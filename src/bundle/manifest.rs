@@ -239,6 +239,10 @@ pub struct SamplingDefaults {
     pub speech: Sampling,
     #[serde(default)]
     pub music: Sampling,
+    /// The most tokens of a reply that mixes media; absent: half of what the context has left,
+    /// so that a conversation can go on.
+    #[serde(default)]
+    pub mixed_tokens: Option<usize>,
 }
 
 impl SamplingDefaults {

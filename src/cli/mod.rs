@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand. The only layer that prints.
 
+mod chat;
 mod check;
 mod exit;
 mod loader;
@@ -31,6 +32,8 @@ struct Cli {
 enum Action {
     /// Run a pipeline; its parameters are flags (`agpt run FILE --help` lists them)
     Run(run::Args),
+    /// Hold a conversation: type text, attach files, get text and files back
+    Chat(chat::Args),
     /// Check .agpt files without running anything
     Check(check::Args),
     /// Show the execution plan of a pipeline
@@ -91,6 +94,7 @@ fn dispatch(action: Action) -> Exit {
     match action {
         // Without a file there is nothing to take parameters from; clap has said so.
         Action::Run(_) => Exit::Usage,
+        Action::Chat(args) => chat::run(&args),
         Action::Check(args) => check::run(&args),
         Action::Plan(args) => plan::run(&args),
         Action::Models(args) => models::run(&args),

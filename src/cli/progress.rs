@@ -54,6 +54,11 @@ impl Progress {
         }
     }
 
+    /// Forgets that Ctrl-C was pressed: in a conversation it ends a reply, not the program.
+    pub fn reset(&self) {
+        self.stop.store(false, Ordering::SeqCst);
+    }
+
     pub fn done(&self) {
         self.bar.finish_and_clear();
     }

@@ -10,7 +10,7 @@ mod resolve;
 pub mod settings;
 pub mod syntax;
 pub mod types;
-mod words;
+pub(crate) mod words;
 
 use crate::base::{Diagnostic, Sources};
 

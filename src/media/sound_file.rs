@@ -44,6 +44,14 @@ impl Sound {
         read(Box::new(file), &head, &name)
     }
 
+    /// Whether a file begins as one of the sound files that are read. A file that cannot be
+    /// opened does not.
+    pub fn is_likely(path: impl AsRef<Path>) -> bool {
+        let mut head = Vec::new();
+        let read = File::open(path).and_then(|file| file.take(HEAD).read_to_end(&mut head));
+        read.is_ok() && looks_like_sound(&head)
+    }
+
     /// Decodes the bytes of a sound file; `name` is what errors call it.
     pub fn decode(bytes: &[u8], name: &str) -> Result<Self, MediaError> {
         let head = &bytes[..bytes.len().min(HEAD as usize)];

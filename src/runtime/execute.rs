@@ -11,18 +11,20 @@ use petgraph::graph::NodeIndex;
 
 use crate::base::rng::Stream;
 use crate::base::{Medium, Span};
-use crate::lang::ir::{BinaryOp, Role};
+use crate::lang::ir::BinaryOp;
 use crate::lang::settings::Stage;
 use crate::plan::arith;
-use crate::plan::graph::{Op, Plan, RenderPart, RenderTurn};
+use crate::plan::graph::{Op, Plan};
 
 use super::engine::Engine;
 use super::error::{Failure, RunError};
 use super::events::Events;
+use super::perceptual;
 use super::read;
+use super::render::{self, scalar, text_of};
 use super::semantic::Request;
 use super::settings::Settings;
-use super::value::{Made, Media, Piece, Prompt, PromptPart, PromptTurn, Text, Value};
+use super::value::{Made, Media, Piece, Prompt, Value};
 
 /// Finds the file that `file("…")` names, relative to the source that says so.
 pub type Resolve<'a> = dyn Fn(Span, &str) -> PathBuf + 'a;
@@ -257,7 +259,7 @@ impl Executor<'_> {
             Op::Encode(medium) => self.encode(*medium, &first()?, false)?,
             Op::Recall(medium) => self.encode(*medium, &first()?, true)?,
             Op::Render { turns, out } => {
-                let turns = render(turns, values)?;
+                let turns = render::turns(turns, values)?;
                 Value::Prompt(Arc::new(Prompt { turns, out: out.clone() }))
             }
             Op::Generate { reply, settings } => {
@@ -277,48 +279,11 @@ impl Executor<'_> {
                 };
                 let settings = Settings::new(Stage::Perceptual, *reply, settings, given)?;
                 let address = format!("{}{}", frame.row, node.path);
-                match written {
-                    Value::Tokens(medium, codes) => {
-                        Value::Media(self.decode(*medium, codes, &settings, &address)?)
-                    }
-                    Value::Mixed(pieces) => self.decode_pieces(pieces, &settings, &address)?,
-                    other => return Err(Failure::Defect(other.kind(), "tokens")),
-                }
+                let at = perceptual::Place { address: &address, seed: self.seed };
+                perceptual::decode(self.engine, written, &settings, at, self.events)?
             }
             Op::Map(_) => return Err(Failure::Defect("map", "plain operation")),
         })
-    }
-
-    fn decode(
-        &mut self,
-        medium: Medium,
-        codes: &Arc<[u32]>,
-        settings: &Settings,
-        address: &str,
-    ) -> Result<Made, Failure> {
-        let mut stream = Stream::new(settings.seed(self.seed)?, address);
-        let media = self.engine.decode(medium, codes, settings, &mut stream, self.events)?;
-        Ok(Made::decoded(media, codes.clone()))
-    }
-
-    /// Each medium of a mixed reply, with its own settings and its own randomness.
-    fn decode_pieces(
-        &mut self,
-        pieces: &[Piece],
-        settings: &Settings,
-        address: &str,
-    ) -> Result<Value, Failure> {
-        let mut out = Vec::with_capacity(pieces.len());
-        for (place, piece) in pieces.iter().enumerate() {
-            out.push(match piece {
-                Piece::Tokens(medium, codes) => {
-                    let address = format!("{address}[{place}]");
-                    Piece::Media(self.decode(*medium, codes, &settings.of(*medium), &address)?)
-                }
-                other => other.clone(),
-            });
-        }
-        Ok(Value::Mixed(out.into()))
     }
 
     /// Encodes a medium, an option of one, or all of a list in one batch. With `recall`, a
@@ -355,14 +320,6 @@ impl Executor<'_> {
             other => return Err(Failure::Defect(other.kind(), medium.name())),
         })
     }
-}
-
-fn scalar(value: &Value) -> Result<crate::base::Literal, Failure> {
-    value.literal().ok_or(Failure::Defect(value.kind(), "scalar"))
-}
-
-fn text_of(value: &Value) -> Result<String, Failure> {
-    Ok(arith::display(&scalar(value)?))
 }
 
 fn binary(op: BinaryOp, values: &[Value]) -> Result<Value, Failure> {
@@ -416,77 +373,4 @@ fn element(values: &[Value]) -> Result<Value, Failure> {
         .ok()
         .and_then(|at| items.get(at).cloned())
         .ok_or(Failure::Index { index: *index, length: items.len() })
-}
-
-fn render(written: &[RenderTurn], values: &[Value]) -> Result<Vec<PromptTurn>, Failure> {
-    let at = |port: u32| values.get(port as usize).ok_or(Failure::Defect("missing value", "value"));
-    let mut turns = Vec::new();
-    for turn in written {
-        let (role, written) = match turn {
-            RenderTurn::Says { role, parts } => (*role, parts),
-            RenderTurn::History(port) => match at(*port)? {
-                Value::Prompt(earlier) => {
-                    turns.extend(earlier.turns.iter().cloned());
-                    continue;
-                }
-                other => return Err(Failure::Defect(other.kind(), "conversation")),
-            },
-        };
-        let mut parts = Vec::new();
-        for part in written {
-            match part {
-                RenderPart::Text(text) => parts.push(PromptPart::Text(text.clone())),
-                RenderPart::Port(port) => splice(at(*port)?, role, &mut parts)?,
-            }
-        }
-        turns.push(PromptTurn { role, parts });
-    }
-    Ok(turns)
-}
-
-/// A text in a turn: in the assistant's, what the language model wrote stays id by id.
-fn text_part(text: &Text, role: Role) -> PromptPart {
-    match &text.ids {
-        Some(ids) if role == Role::Assistant => PromptPart::Ids(ids.clone()),
-        _ => PromptPart::Text(text.to_string()),
-    }
-}
-
-/// Puts a value into a turn: lists in order, another prompt's only turn as it stands.
-fn splice(value: &Value, role: Role, parts: &mut Vec<PromptPart>) -> Result<(), Failure> {
-    match value {
-        Value::None => {}
-        Value::Text(text) => parts.push(text_part(text, role)),
-        Value::Mixed(pieces) => {
-            for piece in pieces.iter() {
-                parts.push(match piece {
-                    Piece::Text(text) => text_part(text, role),
-                    Piece::Tokens(medium, codes) => PromptPart::Tokens(*medium, codes.clone()),
-                    Piece::Media(made) => {
-                        let codes = made.codes.clone();
-                        let codes = codes.ok_or(Failure::Defect("medium", "reply"))?;
-                        PromptPart::Tokens(made.medium(), codes)
-                    }
-                });
-            }
-        }
-        Value::Tokens(medium, codes) => parts.push(PromptPart::Tokens(*medium, codes.clone())),
-        Value::List(items) => {
-            for item in items.iter() {
-                splice(item, role, parts)?;
-            }
-        }
-        Value::Prompt(prompt) => match prompt.turns.as_slice() {
-            [turn] => parts.extend(turn.parts.iter().cloned()),
-            turns => {
-                let spoken: Vec<_> = turns.iter().filter(|turn| !turn.parts.is_empty()).collect();
-                match spoken.as_slice() {
-                    [turn] => parts.extend(turn.parts.iter().cloned()),
-                    _ => return Err(Failure::NestedTurns(turns.len())),
-                }
-            }
-        },
-        scalar => parts.push(PromptPart::Text(text_of(scalar)?)),
-    }
-    Ok(())
 }

@@ -1,13 +1,16 @@
 //! Executes a plan: values, components of the model, grammars, settings, events.
 
 pub mod components;
+pub mod conversation;
 pub mod engine;
 pub mod error;
 pub mod events;
 pub mod execute;
 pub mod generate;
 pub mod grammar;
+pub mod perceptual;
 pub mod read;
+pub mod render;
 pub mod roles;
 pub mod semantic;
 pub mod settings;

@@ -27,3 +27,9 @@ pub fn medium(path: &Path, medium: Medium) -> Result<Value, Failure> {
         Medium::Music => Ok(Value::media(Media::Music(Sound::load(path)?))),
     }
 }
+
+/// Reads a picture, or sound as speech, by what the file begins with.
+pub fn guessed(path: &Path) -> Result<Value, Failure> {
+    let kind = if Sound::is_likely(path) { Medium::Speech } else { Medium::Image };
+    medium(path, kind)
+}

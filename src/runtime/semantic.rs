@@ -229,10 +229,9 @@ impl Draft<'_> {
 
     fn switching(&self, media: &[Medium]) -> Result<Switching, Failure> {
         let vocabulary = self.bundle.vocabulary()?;
-        let most = match self.length(Medium::Text, self.settings)? {
-            Length::Between(_, most) if self.settings.get("max_tokens").is_some() => most,
-            _ => self.room,
-        };
+        let default = self.bundle.manifest().sampling.mixed_tokens;
+        let default = default.unwrap_or(self.room.div_ceil(2)).min(self.room);
+        let most = self.settings.count("max_tokens", default)?.min(self.room);
         let least = self.settings.count("min_tokens", 1)?.clamp(1, most);
         let mut insets = Vec::new();
         for (medium, tokens) in vocabulary.media().filter(|(medium, _)| media.contains(medium)) {

@@ -14,12 +14,19 @@ import text
 import torch
 from train_speech_tokenizer import trained_on
 
-# Conversations of each kind in a step; those of PICTURES are all that the first stage learns.
+# Conversations of each kind in a step, on average; those of PICTURES are all that the first stage learns.
 PICTURES = {"caption": 32, "paint": 24}
 WEIGHTS = {
-    "caption": 9, "paint": 7, "transcribe": 12, "speak": 14, "describe_music": 4, "compose": 5, "answer": 1, "spoken_answer": 5,
-    "spoken_question": 3, "music_question": 1, "aloud": 2, "story": 3, "paint_spoken": 2, "match": 2, "again": 3,
+    "caption": 4, "paint": 3, "transcribe": 8, "speak": 8, "describe_music": 2, "compose": 2.5, "answer": 0.5, "spoken_answer": 2.5,
+    "spoken_question": 1.5, "music_question": 0.3, "aloud": 1, "story": 1.5, "paint_spoken": 1, "match": 1, "again": 1.5,
 }  # fmt: skip
+
+
+def drawn(rng, weights):
+    """How many of each kind there are in this step: a part of one is one now and then."""
+    for name, weight in weights.items():
+        for _ in range(int(weight) + (rng.random() < weight % 1)):
+            yield name
 
 
 class Exchange:

@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from networks import llama
 from safetensors.torch import load_file
-from tasks import PICTURES, WEIGHTS, Tasks
+from tasks import PICTURES, WEIGHTS, Tasks, drawn
 from torch import nn
 
 # Tokens of one forward pass, padding included: what one core does best.
@@ -116,7 +116,7 @@ def main():
     elif not pictures:
         begin(model, vocabulary, args.start)
     kind, weights = kinds(vocabulary), PICTURES if pictures else WEIGHTS
-    print(f"{sum(p.numel() for p in model.parameters()):,} parameters; {sum(weights.values())} conversations a step", flush=True)
+    print(f"{sum(p.numel() for p in model.parameters()):,} parameters; {sum(weights.values()):.0f} conversations a step", flush=True)
     begun, sums, counts, seen = time.time(), torch.zeros(4), torch.zeros(4), 0
     for step in range(first, args.steps):
         rng = random.Random(step)
@@ -124,8 +124,8 @@ def main():
         for optimizer in optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = args.rate * rate
-        rows = [vocabulary.conversation(*getattr(tasks, name)(rng)) for name, count in weights.items() for _ in range(count)]
-        asked = torch.cat([kind[torch.tensor(ids)[torch.tensor(said)]] for ids, said in rows]).bincount(minlength=4)
+        rows = [vocabulary.conversation(*getattr(tasks, name)(rng)) for name in drawn(rng, weights)]
+        asked = torch.cat([kind[torch.tensor(ids)[torch.tensor(said)]] for ids, said in rows]).bincount(minlength=4).clamp(min=1)
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
         for group in groups(rows):
@@ -148,7 +148,7 @@ def main():
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer in optimizers:
             optimizer.step()
-        if (step + 1) % 100 == 0:
+        if (step + 1) % 50 == 0:
             names = ["text", "image", "speech", "music"]
             means = (sums / counts.clamp(min=1)).tolist()
             print(f"{step + 1} {time.time() - begun:.0f}s", *[f"{n} {m:.3f}" for n, m in zip(names, means) if m], f"{seen / (time.time() - begun):.0f} tokens/s", flush=True)

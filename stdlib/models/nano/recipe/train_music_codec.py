@@ -6,7 +6,6 @@ and `export.py` writes its tables under the public names. Resumes from its check
 """
 
 import argparse
-import math
 import random
 import time
 
@@ -14,13 +13,14 @@ import data
 import music_data
 import numpy as np
 import torch
-from codec_training import growing, outermost, spectral, strides
+from codec_training import distance, growing, outermost, rate, strides
 from speechtokenizer.quantization import ResidualVectorQuantizer
 from torch import nn
 from transformers import EncodecConfig, EncodecModel
 
 CHECKPOINT = data.WORK / "music_codec.pt"
 BOOKS, SIZE = 4, 256
+FIRST = 3200  # steps of the first part
 
 
 def config():
@@ -53,7 +53,7 @@ class Codec(nn.Module):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--steps", type=int, default=5200)
     parser.add_argument("--batch", type=int, default=12)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
@@ -64,7 +64,6 @@ def main():
     test = [i for i, row in enumerate(rows) if row["held_out"]][:16]
     model = Codec()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.8, 0.98), weight_decay=0.0)
-    schedule = lambda step: min(1, (step + 1) / 200) * (0.5 + 0.5 * math.cos(math.pi * min(1, step / args.steps))) + 0.01
     start = 0
     if CHECKPOINT.exists():
         saved = torch.load(CHECKPOINT, weights_only=True)
@@ -77,7 +76,7 @@ def main():
     for step in range(start, args.steps):
         rng = random.Random(step)
         for group in optimizer.param_groups:
-            group["lr"] = 1e-3 * schedule(step)
+            group["lr"] = 1e-3 * rate(step, args.steps, FIRST)
         wave = torch.empty(args.batch, length)
         for to in wave:
             first = rng.randrange(clips.shape[1] - length)
@@ -90,8 +89,8 @@ def main():
             made, commit = model.decoder(model.encoder(wave.unsqueeze(1))), torch.zeros(())
         else:
             made, commit = model(wave.unsqueeze(1), BOOKS if rng.random() < 0.7 else rng.randint(1, BOOKS))
-        real, near = spectral(made[:, 0], wave), (made[:, 0] - wave).abs().mean() / wave.abs().mean()
-        loss = near + (0.1 if growing(step) else 0.3) * real + 0.25 * commit
+        loss, real, near = distance(made[:, 0], wave, step, FIRST)
+        loss = loss + 0.25 * commit
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)

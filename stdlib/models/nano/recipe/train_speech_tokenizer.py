@@ -16,7 +16,7 @@ import numpy as np
 import speech_data
 import torch
 import torch.nn.functional as F
-from codec_training import growing, outermost, spectral, strides
+from codec_training import distance, growing, outermost, rate, strides
 from speechtokenizer import SpeechTokenizer
 from torch import nn
 
@@ -26,6 +26,7 @@ CONFIG = {
     "dilation_base": 2, "residual_kernel_size": 3, "n_residual_layers": 1, "lstm_layers": 2, "activation": "Snake",
     "codebook_size": 512, "n_q": 8, "sample_rate": 16000,
 }  # fmt: skip
+FIRST = 4000  # steps of the first part
 HOP = math.prod(CONFIG["strides"])
 LETTERS = " abcdefghijklmnopqrstuvwxyz"
 
@@ -77,7 +78,7 @@ def trained_on(row):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=5000)
+    parser.add_argument("--steps", type=int, default=6400)
     parser.add_argument("--batch", type=int, default=12)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
@@ -89,7 +90,6 @@ def main():
     model, speller = SpeechTokenizer(CONFIG), Speller()
     parameters = [*model.parameters(), *speller.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=1e-3, betas=(0.8, 0.98), weight_decay=0.0)
-    schedule = lambda step: min(1, (step + 1) / 200) * (0.5 + 0.5 * math.cos(math.pi * min(1, step / args.steps))) + 0.01
     start = 0
     if CHECKPOINT.exists():
         saved = torch.load(CHECKPOINT, weights_only=True)
@@ -102,7 +102,7 @@ def main():
     for step in range(start, args.steps):
         rng = random.Random(step)
         for group in optimizer.param_groups:
-            group["lr"] = 1e-3 * schedule(step)
+            group["lr"] = 1e-3 * rate(step, args.steps, FIRST)
         # Utterances of about the same length, so that little is padding.
         middle = rng.randrange(len(order) - 200)
         wave, frames, texts = train.batch(rng.sample(order[middle : middle + 200], args.batch))
@@ -121,8 +121,8 @@ def main():
         if strides(step) == 5:
             text = [letters(t) for t in texts]
             ctc = F.ctc_loss(speller(first).transpose(0, 1), torch.tensor(sum(text, [])), torch.tensor(frames), torch.tensor([len(t) for t in text]), zero_infinity=True)
-        real, near = spectral(made[:, 0], wave), (made[:, 0] - wave).abs().mean() / wave.abs().mean()
-        loss = near + (0.1 if growing(step) else 0.3) * real + 0.5 * ctc + 0.25 * commit
+        loss, real, near = distance(made[:, 0], wave, step, FIRST)
+        loss = loss + (0.5 if step < FIRST else 1.0) * ctc + 0.25 * commit
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)

@@ -1,0 +1,91 @@
+//! From values to the turns of a prompt, before they meet a bundle's format.
+
+use crate::lang::ir::Role;
+use crate::plan::arith;
+use crate::plan::graph::{RenderPart, RenderTurn};
+
+use super::error::Failure;
+use super::value::{Piece, PromptPart, PromptTurn, Text, Value};
+
+/// The turns with `values` where their ports are.
+pub fn turns(written: &[RenderTurn], values: &[Value]) -> Result<Vec<PromptTurn>, Failure> {
+    let at = |port: u32| values.get(port as usize).ok_or(Failure::Defect("missing value", "value"));
+    let mut turns = Vec::new();
+    for turn in written {
+        let (role, written) = match turn {
+            RenderTurn::Says { role, parts } => (*role, parts),
+            RenderTurn::History(port) => match at(*port)? {
+                Value::Prompt(earlier) => {
+                    turns.extend(earlier.turns.iter().cloned());
+                    continue;
+                }
+                other => return Err(Failure::Defect(other.kind(), "conversation")),
+            },
+        };
+        let mut parts = Vec::new();
+        for part in written {
+            match part {
+                RenderPart::Text(text) => parts.push(PromptPart::Text(text.clone())),
+                RenderPart::Port(port) => splice(at(*port)?, role, &mut parts)?,
+            }
+        }
+        turns.push(PromptTurn { role, parts });
+    }
+    Ok(turns)
+}
+
+/// A text in a turn: in the assistant's, what the language model wrote stays id by id.
+fn text_part(text: &Text, role: Role) -> PromptPart {
+    match &text.ids {
+        Some(ids) if role == Role::Assistant => PromptPart::Ids(ids.clone()),
+        _ => PromptPart::Text(text.to_string()),
+    }
+}
+
+/// Puts a value into a turn: lists in order, another prompt's only turn as it stands.
+pub fn splice(value: &Value, role: Role, parts: &mut Vec<PromptPart>) -> Result<(), Failure> {
+    match value {
+        Value::None => {}
+        Value::Text(text) => parts.push(text_part(text, role)),
+        Value::Mixed(pieces) => {
+            for piece in pieces.iter() {
+                parts.push(match piece {
+                    Piece::Text(text) => text_part(text, role),
+                    Piece::Tokens(medium, codes) => PromptPart::Tokens(*medium, codes.clone()),
+                    Piece::Media(made) => {
+                        let codes = made.codes.clone();
+                        let codes = codes.ok_or(Failure::Defect("medium", "reply"))?;
+                        PromptPart::Tokens(made.medium(), codes)
+                    }
+                });
+            }
+        }
+        Value::Tokens(medium, codes) => parts.push(PromptPart::Tokens(*medium, codes.clone())),
+        Value::List(items) => {
+            for item in items.iter() {
+                splice(item, role, parts)?;
+            }
+        }
+        Value::Prompt(prompt) => match prompt.turns.as_slice() {
+            [turn] => parts.extend(turn.parts.iter().cloned()),
+            turns => {
+                let spoken: Vec<_> = turns.iter().filter(|turn| !turn.parts.is_empty()).collect();
+                match spoken.as_slice() {
+                    [turn] => parts.extend(turn.parts.iter().cloned()),
+                    _ => return Err(Failure::NestedTurns(turns.len())),
+                }
+            }
+        },
+        scalar => parts.push(PromptPart::Text(text_of(scalar)?)),
+    }
+    Ok(())
+}
+
+/// How a scalar reads inside of a text.
+pub fn text_of(value: &Value) -> Result<String, Failure> {
+    Ok(arith::display(&scalar(value)?))
+}
+
+pub fn scalar(value: &Value) -> Result<crate::base::Literal, Failure> {
+    value.literal().ok_or(Failure::Defect(value.kind(), "scalar"))
+}
