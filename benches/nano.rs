@@ -5,10 +5,10 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
-use agpt::base::Medium;
 use agpt::base::rng::Stream;
+use agpt::base::{Medium, Reply};
 use agpt::bundle::Bundle;
-use agpt::lang::settings::Stage;
+use agpt::lang::settings::{Key, Stage};
 use agpt::media::RgbImage;
 use agpt::models::LanguageModel;
 use agpt::models::llama::{Config, Llama};
@@ -61,8 +61,13 @@ fn images(c: &mut Criterion) {
         });
     });
     let codes = engine.encode(Medium::Image, &[image], &mut Silent).unwrap().remove(0);
-    let settings =
-        Settings::new(Stage::Perceptual, Medium::Image, &["steps"], &[Value::Int(20)]).unwrap();
+    let settings = Settings::new(
+        Stage::Perceptual,
+        Reply::Only(Medium::Image),
+        &[Key::of("steps")],
+        &[Value::Int(20)],
+    )
+    .unwrap();
     group.bench_function("decode, 20 steps", |b| {
         b.iter(|| {
             let mut noise = Stream::new(0, "bench");

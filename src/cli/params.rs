@@ -143,6 +143,9 @@ fn parse(text: &str, ty: &Type) -> Result<Value, Failure> {
             .find(|case| crate::plan::arith::display(case) == text)
             .map(|case| case.clone().into())
             .ok_or_else(|| bad(text, ty, "one of the listed values")),
+        Type::Mixed | Type::Chat => {
+            Err(bad(text, ty, "it cannot be given here: call the pipeline from another"))
+        }
         _ => serde_json::from_str(text)
             .ok()
             .and_then(|json| from_json(&json, ty))
