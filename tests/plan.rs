@@ -143,3 +143,35 @@ fn earlier_turns_are_recalled_and_not_encoded_again() {
     assert_eq!(text.matches("recall image").count(), 1, "{text}");
     insta::assert_snapshot!(text);
 }
+
+/// The words of the published chat model's prompts, which must not change by a letter.
+#[test]
+fn prompts_of_the_chat_model() {
+    let source = r#"
+use std/chat
+
+pipeline all(p: image, s: speech, m: music, w: text) -> { a: list<text>, b: list<mixed>, c: list<image>, d: speech, e: music } {
+  let a = [
+    generate text from chat.caption(p), generate text from chat.caption_briefly(p),
+    generate text from chat.answer_about(p, w), generate text from chat.talk_about(p, w),
+    generate text from chat.compare(p, p, w), generate text from chat.answer_spoken(s),
+    generate text from chat.answer(w), generate text from chat.transcribe(s),
+    generate text from chat.describe_music(m)
+  ]
+  let b = [
+    generate mixed from chat.answer_aloud(s), generate mixed from chat.answer_with_picture(p, s),
+    generate mixed from chat.answer_with_music(m, s)
+  ]
+  let c = [generate image from chat.paint(w), generate image from chat.repaint(p, w)]
+  return { a, b, c, d: generate speech from chat.speak(w), e: generate music from chat.compose(w) }
+}
+"#;
+    let chat = include_str!("../stdlib/chat.agpt");
+    let loader = lang::MemoryLoader::default().with("std/chat", chat);
+    let compilation = lang::compile("test.agpt", source, &loader);
+    let program = compilation.program.unwrap_or_else(|| panic!("{:#?}", compilation.diagnostics));
+    let plan = plan::lower(&program, *program.entries.last().unwrap()).unwrap();
+    let text = print::text(&passes::optimise(&plan).0);
+    let prompts: Vec<&str> = text.lines().filter(|line| line.contains("= render")).collect();
+    insta::assert_snapshot!(prompts.join("\n"));
+}
