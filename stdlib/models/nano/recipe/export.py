@@ -47,7 +47,9 @@ def llm():
         "num_key_value_heads": c.num_key_value_heads, "max_position_embeddings": c.max_position_embeddings, "rms_norm_eps": c.rms_norm_eps,
         "rope_theta": 10000.0, "hidden_act": "silu", "tie_word_embeddings": False, "bos_token_id": 1, "eos_token_id": 2, "dtype": "bfloat16",
     })  # fmt: skip
-    weights("llm/model.safetensors", checkpoint("llm")["model"])
+    # Without the second stage, the model of the first.
+    stage = "llm" if (data.WORK / "llm.pt").exists() else "llm-pictures"
+    weights("llm/model.safetensors", checkpoint(stage)["model"])
 
 
 def image_tokenizer():
