@@ -35,6 +35,18 @@ fn bundle_at(folder: &Path, manifest: &str) -> Result<Bundle, BundleError> {
 }
 
 #[test]
+fn windows_of_sound_have_a_length() {
+    let error = |settings: &str| {
+        let text = TINY.replacen("top_k: 200", &format!("top_k: 200, {settings}"), 1);
+        Manifest::parse(&text, "bundle.yaml").unwrap_err().to_string()
+    };
+    assert!(error("window_seconds: 0").contains("window_seconds: 0` must be above 0"));
+    assert!(error("window_seconds: .nan").contains("must be above 0"));
+    let overlap = error("window_seconds: 2, overlap_seconds: 2");
+    assert!(overlap.contains("must be below `window_seconds`"), "{overlap}");
+}
+
+#[test]
 fn mistakes_in_a_manifest_are_found_at_their_line() {
     let error = |from: &str, to: &str| {
         assert!(TINY.contains(from), "{from}");

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use agpt::base::Medium;
-use agpt::bundle::{Bundle, BundleError, Piece, PromptPart, Role, Source, Turn};
+use agpt::base::{Medium, Role};
+use agpt::bundle::{Bundle, BundleError, Piece, PromptPart, Source, Turn};
 use proptest::prelude::*;
 use serde::Deserialize;
 

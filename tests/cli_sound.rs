@@ -260,6 +260,14 @@ fn a_mixed_reply_holds_whole_media_between_its_words() {
 }
 
 #[test]
+fn a_medium_without_room_in_a_mixed_reply_is_explained() {
+    let bench = Bench::new();
+    let recording = bench.write("said.wav", &tone(16_000, 0.2));
+    let error = bench.fails("answer", &["--recording", &recording, "--most", "6"]);
+    assert!(error.contains("`duration` is 0.1s, but must be at most 0.08s here"), "{error}");
+}
+
+#[test]
 fn earlier_turns_keep_their_ids() {
     let bench = Bench::new();
     let recording = bench.write("said.wav", &tone(16_000, 0.2));

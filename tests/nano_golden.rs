@@ -9,9 +9,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use agpt::base::rng::Stream;
-use agpt::base::{Medium, Reply};
-use agpt::bundle::{PromptPart as Part, Role as Speaker, Turn};
-use agpt::lang::ir::Role;
+use agpt::base::{Medium, Reply, Role};
+use agpt::bundle::{PromptPart as Part, Turn};
 use agpt::lang::settings::{Key, Stage};
 use agpt::lang::types::Type;
 use agpt::media::RgbImage;
@@ -55,7 +54,7 @@ fn codes_prompts_and_captions_equal_the_recipe_s() {
 
         let parts =
             vec![Part::Text(instruction.clone()), Part::Tokens(Medium::Image, codes.clone())];
-        let turn = Turn { role: Speaker::User, parts };
+        let turn = Turn { role: Role::User, parts };
         let bundle = engine.bundle().clone();
         let prompt = bundle.prompt_builder().unwrap().build(&[turn], Medium::Text).unwrap();
         assert_eq!(prompt.ids, numbers(&expected["prompt_ids"]), "prompt of {name}");

@@ -7,10 +7,12 @@ pub mod diagnostic;
 pub mod hash;
 pub mod medium;
 pub mod rng;
+pub mod role;
 pub mod span;
 pub mod value;
 
 pub use diagnostic::{Diagnostic, Label, Severity};
 pub use medium::{Medium, Reply};
+pub use role::Role;
 pub use span::{SourceFile, SourceId, Sources, Span};
 pub use value::Literal;

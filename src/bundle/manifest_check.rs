@@ -153,6 +153,15 @@ fn check_sampling(medium: Medium, sampling: &Sampling) -> Check {
     rule("min_p", min_p, (0.0..=1.0).contains(&min_p), "from 0 to 1")?;
     let positive = repetition_penalty.is_finite() && repetition_penalty > 0.0;
     rule("repetition_penalty", repetition_penalty, positive, "above 0")?;
+    for (name, seconds) in
+        [("window_seconds", sampling.window_seconds), ("overlap_seconds", sampling.overlap_seconds)]
+    {
+        let Some(seconds) = seconds else { continue };
+        rule(name, seconds, seconds.is_finite() && seconds > 0.0, "above 0")?;
+    }
+    if let (Some(window), Some(overlap)) = (sampling.window_seconds, sampling.overlap_seconds) {
+        rule("overlap_seconds", overlap, overlap < window, "below `window_seconds`")?;
+    }
     match sampling.max_tokens {
         Some(0) => Err(format!("`{place}.max_tokens: 0` leaves no room for a reply")),
         Some(max) if sampling.min_tokens > max => Err(format!(

@@ -23,7 +23,7 @@ use std::sync::{Arc, OnceLock};
 pub use component::{Component, Role as ComponentRole};
 pub use error::BundleError;
 pub use manifest::Manifest;
-pub use prompt::{Prompt, PromptBuilder, PromptPart, Role, Turn};
+pub use prompt::{Prompt, PromptBuilder, PromptPart, Turn};
 pub use safetensors_file::TensorInfo;
 pub use source::{Blob, MANIFEST, Search, Source};
 pub use text_tokenizer::{Piece, TextStream, TextTokenizer};

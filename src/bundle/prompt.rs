@@ -4,25 +4,7 @@ use super::BundleError;
 use super::manifest::PromptFormat;
 use super::text_tokenizer::{Piece, TextTokenizer};
 use super::vocabulary::Vocabulary;
-use crate::base::Medium;
-
-/// Who speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Role {
-    System,
-    User,
-    Assistant,
-}
-
-impl Role {
-    pub fn name(self) -> &'static str {
-        match self {
-            Role::System => "system",
-            Role::User => "user",
-            Role::Assistant => "assistant",
-        }
-    }
-}
+use crate::base::{Medium, Role};
 
 /// A part of what is said.
 #[derive(Debug, Clone, PartialEq, Eq)]

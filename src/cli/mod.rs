@@ -4,6 +4,7 @@ mod chat;
 mod check;
 mod exit;
 mod loader;
+mod machine;
 mod models;
 mod output;
 mod params;

@@ -11,10 +11,10 @@ use crate::base::hash::Digest;
 use crate::base::{Sources, Span};
 use crate::lang::types::Type;
 use crate::plan::{self, Plan, passes, print};
-use crate::runtime::engine::{Device, Engine};
 use crate::runtime::error::{Failure, RunError};
 use crate::runtime::execute::Executor;
 
+use super::machine::Machine;
 use super::output::Outputs;
 use super::progress::Progress;
 use super::{Exit, params, source};
@@ -26,18 +26,8 @@ pub struct Args {
     /// Which pipeline of the file; by default the one named like the file, or the only one
     #[arg(long, value_name = "NAME")]
     pipeline: Option<String>,
-    /// A model by name, or the folder of one
-    #[arg(long, value_name = "NAME|DIR", default_value = "nano")]
-    model: String,
-    /// Where models run: cpu, cuda or cuda:N
-    #[arg(long, default_value = "cpu")]
-    device: Device,
-    /// Seed of all randomness; the same seed gives the same result
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-    /// Threads for the processor's part of the work [default: all cores]
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: Option<u16>,
+    #[command(flatten)]
+    machine: Machine,
     /// Folder for media, or the file name of a single one [default: out]
     #[arg(short, long, value_name = "PATH")]
     out: Option<PathBuf>,
@@ -126,10 +116,7 @@ pub fn run(prepared: &Prepared, matches: &ArgMatches) -> Exit {
         Ok(args) => args,
         Err(error) => return super::usage(&error),
     };
-    if let Some(threads) = args.threads {
-        // Fails only when a pool exists already, which no code before this makes.
-        let _ = rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global();
-    }
+    args.machine.limit_threads();
     let begun = Instant::now();
     let mut progress = Progress::new(args.quiet || args.json, args.verbose);
     let result = execute(prepared, matches, &args, &mut progress);
@@ -171,14 +158,14 @@ fn execute(
         let input = plan.inputs.iter().find(|input| input.name == bad.parameter);
         RunError { failure: *bad.cause, span: input.map(|input| input.span) }
     })?;
-    let mut engine = Engine::open(&args.model, &args.device)?;
+    let mut engine = args.machine.engine()?;
     engine.admits(plan)?;
     let recipe = json!({
         "agpt": env!("CARGO_PKG_VERSION"),
         "pipeline": plan.name,
         "plan": Digest::of(print::text(plan).as_bytes()).hex(),
         "model": engine.model(),
-        "seed": args.seed,
+        "seed": args.machine.seed,
         "inputs": params::digests(plan, &values),
     });
     let mut outputs = Outputs {
@@ -190,8 +177,12 @@ fn execute(
     };
     let sources = &prepared.sources;
     let resolve = |span: Span, path: &str| beside(sources, span, path);
-    let mut executor =
-        Executor { engine: &mut engine, seed: args.seed, resolve: &resolve, events: progress };
+    let mut executor = Executor {
+        engine: &mut engine,
+        seed: args.machine.seed,
+        resolve: &resolve,
+        events: progress,
+    };
     executor.run(plan, &values, &mut |name, value| outputs.take(name, value))?;
     Ok(outputs)
 }

@@ -3,6 +3,8 @@
 
 use crate::base::{Literal, Medium, Span};
 
+pub use crate::base::Role;
+
 use super::settings::Key;
 use super::types::Type;
 
@@ -69,23 +71,6 @@ pub struct Param {
     /// Already coerced to `ty`; a literal expression over constants, never over other parameters.
     pub default: Option<Expr>,
     pub span: Span,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Role {
-    System,
-    User,
-    Assistant,
-}
-
-impl Role {
-    pub fn name(self) -> &'static str {
-        match self {
-            Role::System => "system",
-            Role::User => "user",
-            Role::Assistant => "assistant",
-        }
-    }
 }
 
 #[derive(Debug, Clone)]

@@ -5,8 +5,8 @@ use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 
-use crate::base::{Literal, Medium, Reply, Span};
-use crate::lang::ir::{BinaryOp, Role, UnaryOp};
+use crate::base::{Literal, Medium, Reply, Role, Span};
+use crate::lang::ir::{BinaryOp, UnaryOp};
 use crate::lang::settings::Key;
 use crate::lang::types::Type;
 

@@ -4,8 +4,7 @@
 //! language model only reads what is new. A turn that fails leaves the conversation as it was.
 
 use crate::base::rng::Stream;
-use crate::base::{Medium, Reply};
-use crate::lang::ir::Role;
+use crate::base::{Medium, Reply, Role};
 use crate::lang::types::Type;
 
 use super::engine::Engine;
@@ -51,6 +50,12 @@ impl Conversation {
         reply: Reply,
         events: &mut dyn Events,
     ) -> Result<Value, Failure> {
+        // What the model cannot make is refused before it writes anything.
+        if let Reply::Only(medium) = reply
+            && medium != Medium::Text
+        {
+            engine.bundle().detokenizer(medium)?;
+        }
         let mut parts = Vec::with_capacity(said.len());
         for said in said {
             parts.push(match said {

@@ -1,6 +1,6 @@
 //! From values to the turns of a prompt, before they meet a bundle's format.
 
-use crate::lang::ir::Role;
+use crate::base::{Literal, Role};
 use crate::plan::arith;
 use crate::plan::graph::{RenderPart, RenderTurn};
 
@@ -86,6 +86,6 @@ pub fn text_of(value: &Value) -> Result<String, Failure> {
     Ok(arith::display(&scalar(value)?))
 }
 
-pub fn scalar(value: &Value) -> Result<crate::base::Literal, Failure> {
+pub fn scalar(value: &Value) -> Result<Literal, Failure> {
     value.literal().ok_or(Failure::Defect(value.kind(), "scalar"))
 }

@@ -5,11 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::base::rng::Stream;
-use crate::base::{Medium, Reply};
+use crate::base::{Medium, Reply, Role};
 use crate::bundle::manifest::{Sampling, SpanLength};
-use crate::bundle::{Bundle, PromptPart as BundlePart, Role as Speaker};
-use crate::bundle::{MediumTokens, Turn, Vocabulary};
-use crate::lang::ir::Role;
+use crate::bundle::{Bundle, MediumTokens, PromptPart as BundlePart, Turn, Vocabulary};
 use crate::models::{LanguageModel, sampling};
 
 use super::engine::{Engine, Held};
@@ -238,9 +236,14 @@ impl Draft<'_> {
             let own = self.settings.of(medium);
             let mut length = self.length(medium, &own)?;
             // A mixed reply does not go on in windows.
-            if let (Some(window), Length::Between(least, most)) = (self.window(medium), length) {
-                length = Length::Between(least, most.min(window));
-            }
+            let window = self.window(medium).unwrap_or(usize::MAX);
+            length = match length {
+                Length::Between(least, most) => Length::Between(least, most.min(window)),
+                Length::Exactly(count) => {
+                    self.fits_in_mixed(&own, count, most.saturating_sub(2).min(window))?;
+                    length
+                }
+            };
             insets.push(Inset {
                 start: tokens.start,
                 end: tokens.end,
@@ -252,6 +255,22 @@ impl Draft<'_> {
         let ends = self.bundle.prompt_builder()?.stop()?;
         let sampling = self.sampling(Medium::Text, self.settings)?;
         Ok(Switching::new(self.text()?, ends, sampling, insets, (least, most)))
+    }
+
+    /// A duration that was asked for must have room, or the medium would silently never come.
+    fn fits_in_mixed(&self, own: &Settings, count: usize, room: usize) -> Result<(), Failure> {
+        match own.duration("duration")? {
+            Some(seconds) if count > room => Err(Failure::Setting {
+                name: "duration",
+                value: format!("{seconds}s"),
+                range: format!(
+                    "at most {:.2}s here: a mixed reply has neither more tokens left nor \
+                     continues a sound beyond the model's window",
+                    seconds * room as f64 / count as f64
+                ),
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// The text part of the vocabulary, and the marks that stand between words.
@@ -413,11 +432,7 @@ fn turns(prompt: &Prompt) -> Result<Vec<Turn>, Failure> {
     });
     Ok(spoken
         .map(|(_, turn)| Turn {
-            role: match turn.role {
-                Role::System => Speaker::System,
-                Role::User => Speaker::User,
-                Role::Assistant => Speaker::Assistant,
-            },
+            role: turn.role,
             parts: turn
                 .parts
                 .iter()

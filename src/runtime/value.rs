@@ -4,8 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::base::hash::Digest;
-use crate::base::{Literal, Medium};
-use crate::lang::ir::Role;
+use crate::base::{Literal, Medium, Role};
 use crate::lang::types::Type;
 use crate::media::{RgbImage, Sound};
 

@@ -11,11 +11,12 @@ use rustyline::error::ReadlineError;
 
 use crate::base::{Medium, Reply, Sources};
 use crate::runtime::conversation::{Conversation, Said};
-use crate::runtime::engine::{Device, Engine};
+use crate::runtime::engine::Engine;
 use crate::runtime::error::{Failure, RunError};
 use crate::runtime::read;
 use crate::runtime::value::Value;
 
+use super::machine::Machine;
 use super::output::{Outputs, stdout};
 use super::progress::Progress;
 use super::{Exit, source};
@@ -24,18 +25,8 @@ use saved::{Part, Record};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A model by name, or the folder of one
-    #[arg(long, value_name = "NAME|DIR", default_value = "nano")]
-    model: String,
-    /// Where models run: cpu, cuda or cuda:N
-    #[arg(long, default_value = "cpu")]
-    device: Device,
-    /// Seed of all randomness; the same seed and words give the same replies
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-    /// Threads for the processor's part of the work [default: all cores]
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: Option<u16>,
+    #[command(flatten)]
+    machine: Machine,
     /// What replies are: mixed, text, image, speech or music; `:reply` changes it
     #[arg(long, default_value = "mixed", value_parser = commands::reply)]
     reply: Reply,
@@ -51,11 +42,8 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Exit {
-    if let Some(threads) = args.threads {
-        // Fails only when a pool exists already, which no code before this makes.
-        let _ = rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global();
-    }
-    let engine = match Engine::open(&args.model, &args.device) {
+    args.machine.limit_threads();
+    let engine = match args.machine.engine() {
         Ok(engine) => engine,
         Err(error) => return failed(&error),
     };
@@ -111,7 +99,7 @@ struct Chat<'a> {
 impl<'a> Chat<'a> {
     fn new(args: &'a Args, engine: Engine) -> Self {
         Chat {
-            conversation: Conversation::new(args.seed, args.system.as_deref()),
+            conversation: Conversation::new(args.machine.seed, args.system.as_deref()),
             reply: args.reply,
             args,
             engine,
@@ -133,7 +121,8 @@ impl<'a> Chat<'a> {
             Command::Attach(medium, path) => self.attach(medium, path),
             Command::Reply(reply) => self.reply = reply,
             Command::Reset => {
-                self.conversation = Conversation::new(self.args.seed, self.args.system.as_deref());
+                self.conversation =
+                    Conversation::new(self.args.machine.seed, self.args.system.as_deref());
                 self.records.clear();
                 self.pending.clear();
                 stdout("(a new conversation)\n");
@@ -182,23 +171,29 @@ impl<'a> Chat<'a> {
         }
         let said: Vec<Said> = parts.iter().map(|(_, said)| said.clone()).collect();
         let mut progress = Progress::new(self.args.quiet, false);
+        // Ctrl-C ends the reply during which it is pressed.
+        progress.reset();
         let answered = self.conversation.say(&mut self.engine, &said, self.reply, &mut progress);
         progress.done();
-        let shown = answered.map_err(RunError::from).and_then(|value| {
-            let record = self.show(&value, &progress);
-            record.map(|()| value).map_err(RunError::from)
-        });
-        match shown {
-            Ok(_) => {
+        match answered {
+            Ok(value) => {
                 let parts = parts.into_iter().map(|(part, _)| part).collect();
                 self.records.push(Record { parts, reply: self.reply });
+                // The turn has happened, also where its media cannot be written.
+                if let Err(failure) = self.show(&value, &progress) {
+                    self.fail(&failure.into());
+                }
             }
-            Err(error) => {
+            Err(failure) => {
                 // What was attached is not lost with a turn that failed.
                 parts.retain(|(part, _)| matches!(part, Part::File(..)));
                 self.pending = parts;
-                self.fail(&error);
-                progress.reset();
+                match failure {
+                    Failure::Cancelled => {
+                        stdout("(stopped)\n");
+                    }
+                    failure => self.fail(&failure.into()),
+                }
             }
         }
     }
@@ -208,7 +203,7 @@ impl<'a> Chat<'a> {
         let recipe = serde_json::json!({
             "agpt": env!("CARGO_PKG_VERSION"),
             "model": self.engine.model(),
-            "seed": self.args.seed,
+            "seed": self.args.machine.seed,
             "chat": progress.generated,
         });
         let mut outputs = Outputs {
@@ -241,7 +236,7 @@ impl Lines {
         matches!(self, Lines::Terminal(_))
     }
 
-    fn next(&mut self, prompt: &str) -> Result<Option<String>, Diagnosis> {
+    fn next(&mut self, prompt: &str) -> Result<Option<String>, String> {
         match self {
             Lines::Terminal(editor) => match editor.readline(prompt) {
                 Ok(line) => {
@@ -257,6 +252,3 @@ impl Lines {
         }
     }
 }
-
-/// Why no line could be read.
-type Diagnosis = String;

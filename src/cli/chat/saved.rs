@@ -33,7 +33,7 @@ pub fn write(path: &Path, records: &[Record], args: &Args) -> Result<(), String>
     if path.exists() {
         return Err(format!("there is a file `{}` already; choose another name", path.display()));
     }
-    let text = source(records, args.system.as_deref(), args.seed, &args.model);
+    let text = source(records, args.system.as_deref(), args.machine.seed, &args.machine.model);
     write_atomic(path, text.as_bytes()).map_err(|error| error.to_string())
 }
 

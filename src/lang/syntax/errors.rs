@@ -239,6 +239,15 @@ fn expectations(positives: &[Rule], open: Option<char>) -> Vec<&'static str> {
     out
 }
 
+/// Whether this is behind the brace of a turn.
+fn begins_turn(before: &str) -> bool {
+    let role = before.trim_end().strip_suffix('{').map(str::trim_end);
+    role.is_some_and(|text| {
+        let word = text.rsplit(|c: char| !c.is_ascii_alphanumeric()).next();
+        matches!(word, Some("system" | "user" | "assistant"))
+    })
+}
+
 fn advice(
     found: &str,
     previous: Option<&str>,
@@ -283,6 +292,9 @@ fn advice(
         }
         _ if positives.contains(&Rule::let_stmt) => {
             "a pipeline is a list of `let name = …`, then `return …`".to_string()
+        }
+        _ if begins_turn(before) => {
+            format!("a turn holds texts, and values in braces of their own: {{ {{{found}}} }}")
         }
         _ if positives.contains(&Rule::turn) => {
             "a template is a list of turns: system { \"…\" }, user { \"…\" }, assistant { {out} }"

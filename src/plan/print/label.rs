@@ -1,7 +1,7 @@
 //! One line about an operation, shared by all printers.
 
-use crate::base::Literal;
-use crate::lang::ir::{Role, UnaryOp};
+use crate::base::{Literal, Role};
+use crate::lang::ir::UnaryOp;
 use crate::lang::settings::Key;
 use crate::plan::graph::{Op, Plan, RenderPart, RenderTurn};
 
