@@ -5,7 +5,7 @@ mod support;
 
 use std::path::Path;
 
-use agpt::media::{Sound, encode_wav, read_wav_comment};
+use agpt::media::{Sound, encode_wav, read_flac_comment, read_wav_comment};
 use support::{agpt, json, stderr, temp, write_pipeline};
 
 const MODEL: &str = "tests/fixtures/bundle/sound";
@@ -202,8 +202,28 @@ fn bad_recordings_are_explained() {
     assert!(hour.contains("is 601 s long, but at most 600 s are encoded"), "{hour}");
     let name = ["--words", "a", "--out", &bench.path("made.mp3")];
     let name = bench.fails("say", &name);
-    assert!(name.contains("the speech is written as .wav"), "{name}");
+    assert!(name.contains("the speech is written as .wav or .flac"), "{name}");
     assert!(!Path::new(&bench.path("made.mp3")).exists());
+}
+
+#[test]
+fn flac_holds_the_same_samples_and_recipe() {
+    let bench = Bench::new();
+    let args = ["--words", "hello", "--length", "300ms"];
+    let (wav, bytes) = bench.sound("say", &args);
+    let recipe = read_wav_comment(&bytes).unwrap();
+    let named = bench.path("named.flac");
+    let folder = bench.path("folder");
+    for more in [["--out", &named, "--quiet"].as_slice(), &["--out", &folder, "--sound", "flac"]] {
+        let output = bench.command("say", &args).args(more).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
+    for path in [named, format!("{folder}/say.flac")] {
+        let bytes = std::fs::read(&path).unwrap();
+        assert!(bytes.starts_with(b"fLaC"));
+        assert_eq!(Sound::decode(&bytes, "say.flac").unwrap().samples(), wav.samples());
+        assert_eq!(read_flac_comment(&bytes).as_deref(), Some(&*recipe));
+    }
 }
 
 #[test]

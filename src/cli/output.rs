@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use crate::base::Medium;
 use crate::base::atomic::write_atomic;
-use crate::media::{encode_png, encode_wav};
+use crate::media::{encode_flac, encode_png, encode_wav};
 use crate::runtime::error::Failure;
 use crate::runtime::value::{Media, Piece, Prompt, PromptPart, PromptTurn, Value};
 
@@ -26,10 +26,36 @@ pub fn stdout(text: &str) -> Exit {
     }
 }
 
+/// What speech and music are written as, 16-bit either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum SoundFormat {
+    Wav,
+    Flac,
+}
+
+impl SoundFormat {
+    fn extension(self) -> &'static str {
+        match self {
+            SoundFormat::Wav => "wav",
+            SoundFormat::Flac => "flac",
+        }
+    }
+
+    /// What the name of a file asks for.
+    fn of(path: &Path) -> Option<Self> {
+        let extension = path.extension()?;
+        [SoundFormat::Wav, SoundFormat::Flac]
+            .into_iter()
+            .find(|format| extension.eq_ignore_ascii_case(format.extension()))
+    }
+}
+
 /// Where results go and what is written into them.
 pub struct Outputs {
     /// `--out`: a folder, or the file of a pipeline with one medium as its result.
     pub out: Option<PathBuf>,
+    /// The format of sounds, where the name of a file does not say it.
+    pub sound: SoundFormat,
     pub pipeline: String,
     /// Whether the result is a single value without a name of its own.
     pub single: bool,
@@ -110,7 +136,15 @@ impl Outputs {
         let recipe = self.recipe.to_string();
         let (bytes, extension) = match media {
             Media::Image(image) => (encode_png(image, &[("agpt".to_string(), recipe)])?, "png"),
-            Media::Speech(sound) | Media::Music(sound) => (encode_wav(sound, &recipe)?, "wav"),
+            Media::Speech(sound) | Media::Music(sound) => {
+                let named = self.out.as_deref().and_then(SoundFormat::of);
+                let format = named.unwrap_or(self.sound);
+                let bytes = match format {
+                    SoundFormat::Wav => encode_wav(sound, &recipe)?,
+                    SoundFormat::Flac => encode_flac(sound, &recipe)?,
+                };
+                (bytes, format.extension())
+            }
         };
         let path = self.path(name, media.medium(), extension)?;
         write_atomic(&path, &bytes)
@@ -126,7 +160,10 @@ impl Outputs {
                 if out.extension().is_some_and(|given| !given.eq_ignore_ascii_case(extension)) {
                     return Err(Failure::Output {
                         path: out.clone(),
-                        reason: format!("the {medium} is written as .{extension}"),
+                        reason: match medium {
+                            Medium::Image => format!("the {medium} is written as .{extension}"),
+                            _ => format!("the {medium} is written as .wav or .flac"),
+                        },
                     });
                 }
                 return Ok(out.clone());

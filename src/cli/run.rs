@@ -15,7 +15,7 @@ use crate::runtime::error::{Failure, RunError};
 use crate::runtime::execute::Executor;
 
 use super::machine::Machine;
-use super::output::Outputs;
+use super::output::{Outputs, SoundFormat};
 use super::progress::Progress;
 use super::{Exit, params, source};
 
@@ -31,6 +31,9 @@ pub struct Args {
     /// Folder for media, or the file name of a single one [default: out]
     #[arg(short, long, value_name = "PATH")]
     out: Option<PathBuf>,
+    /// Format of speech and music, where `--out` does not name a file
+    #[arg(long, value_enum, default_value_t = SoundFormat::Wav)]
+    sound: SoundFormat,
     /// Print results, tokens and timings as JSON
     #[arg(long)]
     json: bool,
@@ -170,6 +173,7 @@ fn execute(
     });
     let mut outputs = Outputs {
         out: args.out.clone(),
+        sound: args.sound,
         pipeline: plan.name.clone(),
         single: !matches!(plan.graph[plan.result].ty, Type::Record(_)),
         recipe,

@@ -4,6 +4,7 @@
 //! model makes (size, normalisation) come in as arguments.
 
 pub mod error;
+mod flac;
 pub mod image;
 mod image_file;
 mod png_text;
@@ -14,6 +15,7 @@ mod sound_file;
 mod wav;
 
 pub use error::{Expected, MediaError};
+pub use flac::{encode_flac, read_flac_comment};
 pub use image::RgbImage;
 pub use image_file::{MAX_PIXELS, MAX_SIDE};
 pub use png_text::{encode_png, png_text, read_png_text};

@@ -39,6 +39,12 @@ impl Sound {
         &self.samples
     }
 
+    /// The samples as files with 16 bits hold them; what is beyond full scale is clipped.
+    pub fn pcm_16(&self) -> impl Iterator<Item = i16> {
+        let value = |sample: &f32| (sample * 32768.0).round().clamp(-32768.0, 32767.0) as i16;
+        self.samples.iter().map(value)
+    }
+
     pub fn seconds(&self) -> f64 {
         seconds(self.samples.len(), self.rate)
     }

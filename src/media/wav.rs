@@ -23,9 +23,8 @@ pub fn encode_wav(sound: &Sound, comment: &str) -> Result<Vec<u8>, MediaError> {
     let mut bytes = Vec::new();
     let mut writer =
         WavWriter::new(Cursor::new(&mut bytes), spec).map_err(|error| failed(error.to_string()))?;
-    for sample in sound.samples() {
-        let value = (sample * 32768.0).round().clamp(-32768.0, 32767.0) as i16;
-        writer.write_sample(value).map_err(|error| failed(error.to_string()))?;
+    for sample in sound.pcm_16() {
+        writer.write_sample(sample).map_err(|error| failed(error.to_string()))?;
     }
     writer.finalize().map_err(|error| failed(error.to_string()))?;
     if !comment.is_empty() {

@@ -17,7 +17,7 @@ use crate::runtime::read;
 use crate::runtime::value::Value;
 
 use super::machine::Machine;
-use super::output::{Outputs, stdout};
+use super::output::{Outputs, SoundFormat, stdout};
 use super::progress::Progress;
 use super::{Exit, source};
 use commands::{Command, HELP};
@@ -36,6 +36,9 @@ pub struct Args {
     /// Folder for the media of replies
     #[arg(short, long, value_name = "DIR", default_value = "out")]
     out: PathBuf,
+    /// Format of speech and music
+    #[arg(long, value_enum, default_value_t = SoundFormat::Wav)]
+    sound: SoundFormat,
     /// Show no progress
     #[arg(short, long)]
     quiet: bool,
@@ -208,6 +211,7 @@ impl<'a> Chat<'a> {
         });
         let mut outputs = Outputs {
             out: Some(self.args.out.clone()),
+            sound: self.args.sound,
             pipeline: "reply".to_string(),
             single: true,
             recipe,

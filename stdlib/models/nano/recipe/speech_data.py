@@ -32,30 +32,37 @@ def captions():
     return [data.caption(colour, noun) for noun in nouns for colour in data.COLOURS]
 
 
-def trim(samples, margin=0.06):
-    """Silence at both ends shortened to `margin` seconds."""
+def edges(samples, margin=0.06):
+    """First and last sample where silence at both ends is shortened to `margin` seconds."""
     frame = RATE // 100
     loud = np.abs(samples[: len(samples) // frame * frame].astype(np.float32)).reshape(-1, frame).max(1)
     where = np.flatnonzero(loud > 0.02 * loud.max())
     extra = int(margin * 100)
-    return samples[max(0, where[0] - extra) * frame : (where[-1] + 1 + extra) * frame]
+    return max(0, where[0] - extra) * frame, min(len(samples), (where[-1] + 1 + extra) * frame)
+
+
+def trim(samples):
+    first, last = edges(samples)
+    return samples[first:last]
 
 
 def speak(job):
-    """One utterance as int16 samples at 16 kHz."""
+    """One utterance as int16 samples at 16 kHz, and its phones: [name, end in seconds], …"""
     voice, sentence, stretch, pitch = job
     with tempfile.NamedTemporaryFile(suffix=".wav") as file:
-        command = ["flite", "-voice", voice, "--setf", f"duration_stretch={stretch * pitch:.3f}", "-t", sentence, "-o", file.name]
-        subprocess.run(command, check=True)
+        command = ["flite", "-voice", voice, "--setf", f"duration_stretch={stretch * pitch:.3f}", "-psdur", "-t", sentence, "-o", file.name]
+        printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         with wave.open(file.name) as read:
             assert read.getframerate() == RATE and read.getnchannels() == 1
             samples = np.frombuffer(read.readframes(read.getnframes()), np.int16)
     # Read faster or slower, which moves pitch and formants; flite has made up for the time.
     at = np.arange(0, len(samples) - 1, pitch)
     samples = np.interp(at, np.arange(len(samples)), samples)
-    samples = trim(samples)
+    first, last = edges(samples)
+    samples = samples[first:last]
+    phones = [[name, round(float(end) / pitch - first / RATE, 3)] for name, end in (part.split(":") for part in printed.split())]
     peak = 0.5 + 0.4 * (zlib.crc32(f"{job}".encode()) % 1000) / 1000
-    return (samples * (peak * 32767 / np.abs(samples).max())).astype(np.int16)
+    return (samples * (peak * 32767 / np.abs(samples).max())).astype(np.int16), phones
 
 
 def jobs():
@@ -78,9 +85,9 @@ def build():
     rows, parts, first = [], [], 0
     work = list(jobs())
     with Pool() as pool:
-        for job, samples in zip(work, pool.imap(speak, work, chunksize=16)):
+        for job, (samples, phones) in zip(work, pool.imap(speak, work, chunksize=16)):
             voice, sentence, stretch, pitch = job
-            rows.append({"voice": voice, "pitch": pitch, "text": sentence, "first": first, "count": len(samples)})
+            rows.append({"voice": voice, "pitch": pitch, "text": sentence, "first": first, "count": len(samples), "phones": [p for p in phones if p[1] > 0]})
             parts.append(samples)
             first += len(samples)
     np.save(data.WORK / "data" / "speech.npy", np.concatenate(parts))

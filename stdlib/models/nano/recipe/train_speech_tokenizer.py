@@ -1,150 +1,110 @@
 """Trains the speech tokenizer: SEANet with a BiLSTM, eight codebooks, the first of which carries words.
 
 The network is the reference's (PyPI `speechtokenizer`) in nano's size. HuBERT, which the
-reference distils into the first codebook, is replaced by what is known here: the text. A small
-head spells each utterance from the first codebook alone (CTC), so that its codes say what is
-said and leave how it sounds to the other seven. Resumes from its checkpoint.
+reference distils into the first codebook, is replaced by what is known here: which phone is
+spoken when. A linear layer tells the phone of each frame from the first codebook alone, so that
+its codes say what is said and leave how it sounds to the other seven.
 """
 
 import argparse
 import math
 import random
-import time
 
+import codec_training
 import data
 import numpy as np
 import speech_data
 import torch
 import torch.nn.functional as F
-from codec_training import distance, growing, outermost, rate, strides
 from speechtokenizer import SpeechTokenizer
 from torch import nn
 
 CHECKPOINT = data.WORK / "speech_tokenizer.pt"
 CONFIG = {
-    "n_filters": 8, "strides": [8, 5, 4, 2], "dimension": 128, "semantic_dimension": 128, "bidirectional": True,
+    "n_filters": 10, "strides": [8, 5, 4, 2], "dimension": 128, "semantic_dimension": 128, "bidirectional": True,
     "dilation_base": 2, "residual_kernel_size": 3, "n_residual_layers": 1, "lstm_layers": 2, "activation": "Snake",
     "codebook_size": 512, "n_q": 8, "sample_rate": 16000,
 }  # fmt: skip
-FIRST = 4000  # steps of the first part
+FIRST = 4500  # steps of the first part
 HOP = math.prod(CONFIG["strides"])
-LETTERS = " abcdefghijklmnopqrstuvwxyz"
+# CMU's phones for English, as flite prints them.
+PHONES = "pau aa ae ah ao aw ax ay b ch d dh eh er ey f g hh ih iy jh k l m n ng ow oy p r s sh t th uh uw v w y z zh".split()
 
 
-def letters(sentence):
-    return [LETTERS.index(c) + 1 for c in sentence.lower() if c in LETTERS]
+def phones(row, first, frames):
+    """The phone in the middle of each of `frames` frames that begin at sample `first` of a recording."""
+    ends = np.array([end for _, end in row["phones"]])
+    names = np.array([PHONES.index(name) for name, _ in row["phones"]] + [0])
+    return names[np.searchsorted(ends, (first + (np.arange(frames) + 0.5) * HOP) / speech_data.RATE)]
 
 
-class Speller(nn.Module):
-    """(batch, frames, 128) → log-probabilities of letters, blank first."""
+class Phones(nn.Module):
+    """Cross-entropy of the phones told from vectors (batch, frames, dimension), one frame at a time."""
 
-    def __init__(self, width=CONFIG["dimension"], hidden=128):
+    def __init__(self):
         super().__init__()
-        self.near = nn.Conv1d(width, hidden, 5, padding=2)
-        self.far = nn.GRU(hidden, hidden, bidirectional=True, batch_first=True)
-        self.head = nn.Linear(2 * hidden, len(LETTERS) + 1)
+        self.head = nn.Linear(CONFIG["dimension"], len(PHONES))
 
-    def forward(self, x):
-        x = F.gelu(self.near(x.transpose(1, 2))).transpose(1, 2)
-        return self.head(self.far(x)[0]).log_softmax(-1)
-
-
-def spelled(log_probabilities):
-    """The likeliest letters of one utterance."""
-    best = log_probabilities.argmax(-1).tolist()
-    kept = [b for a, b in zip([0, *best], best) if b != a and b]
-    return "".join(LETTERS[b - 1] for b in kept)
+    def forward(self, vectors, labels):
+        if vectors.shape[1] == CONFIG["dimension"]:
+            vectors = vectors.transpose(1, 2)
+        return F.cross_entropy(self.head(vectors).flatten(0, 1), labels.flatten())
 
 
-class Utterances:
+class Recordings:
     def __init__(self, keep):
         rows, self.samples = speech_data.load()
         self.rows = [row for row in rows if keep(row)]
 
-    def batch(self, which):
-        """(n, samples) padded with silence to whole frames, frames of each, texts"""
-        rows = [self.rows[i] for i in which]
-        most = -(-max(row["count"] for row in rows) // HOP) * HOP
-        out = torch.zeros(len(rows), most)
-        for to, row in zip(out, rows):
-            cut = self.samples[row["first"] : row["first"] + row["count"]]
-            to[: len(cut)] = torch.from_numpy(np.array(cut, dtype=np.float32) / 32768)
-        return out, [-(-row["count"] // HOP) for row in rows], [row["text"] for row in rows]
+    def cut(self, rng, count, frames):
+        """(count, samples) of `frames` frames each, and the phones (count, frames)"""
+        wave, labels = torch.zeros(count, frames * HOP), torch.zeros(count, frames, dtype=torch.long)
+        for to, label, row in zip(wave, labels, rng.choices(self.rows, k=count)):
+            first = rng.randint(0, max(0, row["count"] - len(to)))
+            some = self.samples[row["first"] + first : row["first"] + min(row["count"], first + len(to))]
+            to[: len(some)] = torch.from_numpy(np.array(some, dtype=np.float32) / 32768)
+            label[:] = torch.from_numpy(phones(row, first, frames))
+        return wave, labels
 
 
 def trained_on(row):
     return row["voice"] != speech_data.HELD_OUT_VOICE and not speech_data.held_out(row["text"])
 
 
+def encode(model, wave, step):
+    """All codebooks, or now and then only the first ones, so that each adds to those before it."""
+    rng = random.Random(step)
+    books = 8 if rng.random() < 0.6 else rng.randint(1, 8)
+    encoded = model.encoder(wave)
+    quantized, _, commit, every = model.quantizer(encoded, n_q=books, layers=[0])
+    return quantized, every[0], commit.mean()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=6400)
-    parser.add_argument("--batch", type=int, default=12)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--steps", type=int, default=14000)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--frames", type=int, default=40)
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
+    torch.set_num_threads(1)
     torch.manual_seed(3)
-    train = Utterances(trained_on)
-    test = Utterances(lambda row: row["voice"] != speech_data.HELD_OUT_VOICE and speech_data.held_out(row["text"]))
-    order = sorted(range(len(train.rows)), key=lambda i: train.rows[i]["count"])
-    model, speller = SpeechTokenizer(CONFIG), Speller()
-    parameters = [*model.parameters(), *speller.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=1e-3, betas=(0.8, 0.98), weight_decay=0.0)
-    start = 0
-    if CHECKPOINT.exists():
-        saved = torch.load(CHECKPOINT, weights_only=True)
-        model.load_state_dict(saved["model"])
-        speller.load_state_dict(saved["speller"])
-        optimizer.load_state_dict(saved["optimizer"])
-        start = saved["step"]
-    print(f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(train.rows)} utterances", flush=True)
-    begun, sums = time.time(), np.zeros(4)
-    for step in range(start, args.steps):
-        rng = random.Random(step)
-        for group in optimizer.param_groups:
-            group["lr"] = 1e-3 * rate(step, args.steps, FIRST)
-        # Utterances of about the same length, so that little is padding.
-        middle = rng.randrange(len(order) - 200)
-        wave, frames, texts = train.batch(rng.sample(order[middle : middle + 200], args.batch))
-        model.train()
-        made, ctc, commit = None, torch.zeros(()), torch.zeros(())
-        if growing(step) and strides(step) < 5:
-            made = outermost(model.encoder.model, model.decoder.model, wave.unsqueeze(1), strides(step))
-        elif growing(step):
-            encoded = model.encoder(wave.unsqueeze(1))
-            made, first = model.decoder(encoded), encoded.transpose(1, 2)
-        else:
-            # Now and then only the first books, so that each adds to those before it.
-            books = 8 if rng.random() < 0.6 else rng.randint(1, 8)
-            made, commit, first = model(wave.unsqueeze(1), n_q=books)
-            commit = commit.mean()
-        if strides(step) == 5:
-            text = [letters(t) for t in texts]
-            ctc = F.ctc_loss(speller(first).transpose(0, 1), torch.tensor(sum(text, [])), torch.tensor(frames), torch.tensor([len(t) for t in text]), zero_infinity=True)
-        loss, real, near = distance(made[:, 0], wave, step, FIRST)
-        loss = loss + (0.5 if step < FIRST else 1.0) * ctc + 0.25 * commit
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        sums += [float(x.detach()) for x in (real, near, ctc, commit)]
-        if (step + 1) % 100 == 0:
-            real, near, ctc, commit = sums / 100
-            sums[:] = 0
-            print(f"{step + 1} {time.time() - begun:.0f}s spectral {real:.3f} wave {near:.4f} letters {ctc:.3f} commit {commit:.4f}", flush=True)
-        if (step + 1) % 500 == 0 or step + 1 == args.steps:
-            part = CHECKPOINT.with_suffix(".part")
-            torch.save({"model": model.state_dict(), "speller": speller.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}, part)
-            part.replace(CHECKPOINT)
-            if growing(step):
-                continue
-            model.eval()
-            with torch.no_grad():
-                wave, frames, texts = test.batch(range(8))
-                codes = model.encode(wave.unsqueeze(1))
-                said = speller(model.quantizer.decode(codes[:1]).transpose(1, 2))
-            print("  ", *[f"{t} = {spelled(s[:n])}" for t, s, n in zip(texts[:4], said, frames)], sep=" | ", flush=True)
-            print("   codes used:", [len(book.unique()) for book in codes], flush=True)
+    train, test = Recordings(trained_on), Recordings(lambda row: row["voice"] != speech_data.HELD_OUT_VOICE and speech_data.held_out(row["text"]))
+    model, head = SpeechTokenizer(CONFIG), Phones()
+    codec_training.quicken(model.quantizer, args.batch * args.frames, CONFIG["codebook_size"])
+    wave, labels = test.cut(random.Random(1), 48, 50)
+
+    def report(model):
+        codes = model.encode(wave[:, None])
+        told = head.head(model.quantizer.decode(codes[:1]).transpose(1, 2)).argmax(-1)
+        made = model.decoder(model.quantizer.decode(codes))[:, 0]
+        far = codec_training.spectral(codec_training.raised(made), codec_training.raised(wave))
+        return f"held-out sentences: spectral {far:.3f}, phones right {float((told == labels).float().mean()):.3f}; codes used {[len(book.unique()) for book in codes]}"
+
+    codec_training.train(
+        model, lambda step: train.cut(random.Random(step), args.batch, args.frames), CHECKPOINT, encode=encode, beside=head,
+        first=FIRST, steps=args.steps, seed_rate=1e-3, report=report,
+        grown=(model.encoder.model, model.decoder.model),
+    )  # fmt: skip
 
 
 if __name__ == "__main__":
