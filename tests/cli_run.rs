@@ -8,7 +8,7 @@ use support::{agpt, apple, json, nano_copy, stderr, temp, write_pipeline};
 
 #[test]
 fn describe_prints_a_caption() {
-    let output = agpt(["run", "pipelines/describe.agpt", "--photo", &apple()]).output().unwrap();
+    let output = agpt(["run", "pipelines/caption.agpt", "--photo", &apple()]).output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
     let caption = String::from_utf8(output.stdout).unwrap();
     assert!(caption.trim().len() > 3 && caption.ends_with('\n'), "{caption:?}");
@@ -87,21 +87,21 @@ fn tokens_do_not_depend_on_threads() {
 
 #[test]
 fn parameters_are_flags_with_their_documentation() {
-    let output = agpt(["run", "pipelines/describe.agpt", "--help"]).output().unwrap();
+    let output = agpt(["run", "pipelines/caption.agpt", "--help"]).output().unwrap();
     assert!(output.status.success());
     let help = String::from_utf8(output.stdout).unwrap();
     assert!(help.contains("--photo <IMAGE_FILE>"), "{help}");
-    let missing = agpt(["run", "pipelines/describe.agpt"]).output().unwrap();
+    let missing = agpt(["run", "pipelines/caption.agpt"]).output().unwrap();
     assert_eq!(missing.status.code(), Some(2));
     assert!(stderr(&missing).contains("--photo"), "{}", stderr(&missing));
-    let unknown = agpt(["run", "pipelines/describe.agpt", "--foto", "x.png"]).output().unwrap();
+    let unknown = agpt(["run", "pipelines/caption.agpt", "--foto", "x.png"]).output().unwrap();
     assert_eq!(unknown.status.code(), Some(2));
     assert!(stderr(&unknown).contains("--photo"), "{}", stderr(&unknown));
 }
 
 /// Runs `describe` on a file and expects exit code 3 and these words.
 fn refuses(path: &std::path::Path, words: &[&str]) {
-    let output = agpt(["run", "pipelines/describe.agpt", "--photo"]).arg(path).output().unwrap();
+    let output = agpt(["run", "pipelines/caption.agpt", "--photo"]).arg(path).output().unwrap();
     let message = stderr(&output);
     assert_eq!(output.status.code(), Some(3), "{message}");
     // miette wraps lines; compare words only.
@@ -142,7 +142,7 @@ fn odd_pictures_are_read() {
     let folder = temp();
     let path = folder.path().join("dot.png");
     image::RgbImage::from_pixel(1, 1, image::Rgb([200, 0, 0])).save(&path).unwrap();
-    let output = agpt(["run", "pipelines/describe.agpt", "--photo"]).arg(&path).output().unwrap();
+    let output = agpt(["run", "pipelines/caption.agpt", "--photo"]).arg(&path).output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
 }
 
@@ -169,7 +169,7 @@ fn an_unwritable_place_is_explained_and_left_alone() {
 #[test]
 fn damaged_bundles_name_the_file_or_the_tensor() {
     let run = |model: &std::path::Path| {
-        let output = agpt(["run", "pipelines/describe.agpt", "--photo", &apple(), "--model"])
+        let output = agpt(["run", "pipelines/caption.agpt", "--photo", &apple(), "--model"])
             .arg(model)
             .output()
             .unwrap();

@@ -87,14 +87,27 @@ fn programs_become_ir() {
 #[test]
 fn shipped_pipelines_are_clean() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let read = |path: &str| fs::read_to_string(root.join(path)).expect("a shipped file");
-    let loader = MemoryLoader::default()
-        .with("std/tasks", &read("stdlib/tasks.agpt"))
-        .with("describe", &read("pipelines/describe.agpt"))
-        .with("paint", &read("pipelines/paint.agpt"));
-    for name in ["describe", "paint", "repaint"] {
-        let text = read(&format!("pipelines/{name}.agpt"));
-        let compilation = lang::compile(&format!("{name}.agpt"), &text, &loader);
+    let sources = |folder: &str| {
+        let files = fs::read_dir(root.join(folder)).expect("a shipped folder");
+        let paths = files.map(|file| file.unwrap().path());
+        let paths = paths.filter(|path| path.extension().is_some_and(|end| end == "agpt"));
+        let named = paths.map(|path| {
+            let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+            (name, fs::read_to_string(path).expect("a shipped file"))
+        });
+        named.collect::<Vec<_>>()
+    };
+    let pipelines = sources("pipelines");
+    assert!(pipelines.len() >= 12);
+    let mut loader = MemoryLoader::default();
+    for (name, text) in sources("stdlib") {
+        loader = loader.with(&format!("std/{name}"), &text);
+    }
+    for (name, text) in &pipelines {
+        loader = loader.with(name, text);
+    }
+    for (name, text) in &pipelines {
+        let compilation = lang::compile(&format!("{name}.agpt"), text, &loader);
         assert!(compilation.diagnostics.is_empty(), "{}", render(&compilation));
     }
 }

@@ -23,11 +23,12 @@ def settle(path, wave):
     With PyTorch's usual start 2 % of the signal reaches the codebooks and the codec stays at
     silence for thousands of steps (Mishkin and Matas 2016, "All you need is a good init").
     """
-    convolutions = [m for m in path.modules() if hasattr(m, "weight_g")]
+    gain = lambda m: m.weight_g if hasattr(m, "weight_g") else m.parametrizations.weight.original0
+    convolutions = [m for m in path.modules() if hasattr(m, "weight_g") or hasattr(m, "parametrizations")]
 
     def scale(module, _, out):
         by = (wave.std() if module is convolutions[-1] else 1.0) / out.std()
-        module.weight_g.mul_(by)
+        gain(module).mul_(by)
         module.bias.mul_(by)
         return out * by
 

@@ -236,7 +236,7 @@ def paint():
             path = f"{folder}/{scene.replace(' ', '-')}.png"
             agpt("run", "pipelines/paint.agpt", "--scene", scene, "--out", path)
             pictures.append(Image.open(path).convert("RGB").resize((64, 64)))
-            said.append(agpt("run", "pipelines/describe.agpt", "--photo", path))
+            said.append(agpt("run", "pipelines/caption.agpt", "--photo", path))
     pairs = [(noun_and_colour(a), noun_and_colour(b)) for a, b in zip(SCENES, said)]
     remember("painting, read back", {
         "sentences": len(SCENES), "right noun": round(float(np.mean([a[0] == b[0] for a, b in pairs])), 4),

@@ -6,8 +6,11 @@
     python evaluate_sound.py tts         text → speech
     python evaluate_sound.py voice       whose voice is heard, with and without a voice prompt
     python evaluate_sound.py music       text → music, music → text
+    python evaluate_sound.py seams       music beyond the window, where its stretches meet
+    python evaluate_sound.py golden      what tests/nano_golden.rs compares agpt with → card/golden_sound.json
+    python evaluate_sound.py media       the example recordings                       → examples/media
 
-`codec` and `recognise` need $NANO_WORK only. The others run the program at $AGPT
+`codec` and `recognise` need $NANO_WORK only. `stt` to `seams` run the program at $AGPT
 (target/release/agpt) on the pipelines of evaluate/. Who judges is in recognisers.py and probes.py.
 """
 
@@ -154,6 +157,20 @@ def loss(real, made, codes, size):
     }  # fmt: skip
 
 
+@torch.no_grad()
+def phones_right(model, rows, codes):
+    """Share of frames whose phone a linear layer tells from the first code alone."""
+    from train_speech_tokenizer import CHECKPOINT, Phones, phones
+
+    head = Phones()
+    head.load_state_dict(torch.load(CHECKPOINT, weights_only=True)["beside"])
+    right = []
+    for row, all_books in zip(rows, codes):
+        told = head.head(model.quantizer.decode(all_books[:1, None]).transpose(1, 2))[0].argmax(-1).numpy()
+        right.append(told == phones(row, 0, len(told)))
+    return rounded(np.concatenate(right))
+
+
 def codec():
     recognisers, result = Recognisers(), {}
     model = audio_codes.speech_tokenizer()
@@ -161,7 +178,7 @@ def codec():
         rows = pick(ROWS, 60, GROUPS[name])
         real = spoken(rows)
         made, codes = resynthesis(model, real)
-        result[name] = loss(real, made, codes, 512)
+        result[name] = loss(real, made, codes, 512) | {"phones right, from the first code": phones_right(model, rows, codes)}
         result[name]["words"] = {"original": recognisers.errors(texts(rows), real), "resynthesis": recognisers.errors(texts(rows), made)}
     model = audio_codes.music_codec()
     rows, clips = music_data.load()
@@ -188,20 +205,8 @@ def most_frequent():
     return collections.Counter(r["text"] for r in ROWS if GROUPS["seen voices, trained sentences"](r)).most_common(1)[0][0]
 
 
-@torch.no_grad()
-def spelled(model, sounds):
-    """Read off the first codes by the head that the codec was trained with: no language model."""
-    from train_speech_tokenizer import CHECKPOINT, Speller
-    from train_speech_tokenizer import spelled as best
-
-    speller = Speller().eval()
-    speller.load_state_dict(torch.load(CHECKPOINT, weights_only=True)["speller"])
-    codes = [model.encode(torch.from_numpy(sound)[None, None])[:1] for sound in sounds]
-    return [best(speller(model.quantizer.decode(row).transpose(1, 2))[0]) for row in codes]
-
-
 def stt():
-    recognisers, model, result = Recognisers(), audio_codes.speech_tokenizer(), {}
+    recognisers, result = Recognisers(), {}
     for name, keep in GROUPS.items():
         rows = pick(ROWS, 80, keep)
         real, words = spoken(rows), texts(rows)
@@ -212,7 +217,6 @@ def stt():
             "recordings": len(rows), "failed": lost, "of held-out sentences": sum(map(speech_data.held_out, words)),
             "nano": {**word_errors(words, said), "WER by chance": word_errors(words, said[1:] + said[:1])["WER"]},
             "always the most frequent sentence": word_errors(words, [most_frequent()] * len(words)),
-            "first codes, spelled": word_errors(words, spelled(model, real)),
             "recognisers, first 40": recognisers.errors(words[:40], real[:40]),
             "examples": dict(list(zip(words, said))[:8]),
         }  # fmt: skip
@@ -318,7 +322,100 @@ def music():
     remember("music", result)
 
 
+# ---- music beyond the window ----------------------------------------------------------------
+
+
+def jumps(sound, at):
+    """How much sound differs between the 50 ms before and after a time: level (dB), spectrum (dB, 40 bands)."""
+    span = RATE // 20
+    sides = [torch.from_numpy(sound[at - span : at]), torch.from_numpy(sound[at : at + span])]
+    level = [10 * torch.log10(side.square().mean() + 1e-6) for side in sides]
+    bands = [10 * torch.log10(probes.spectrum(side, 400, 80).mean(0) @ probes.mel_bands(400, 40) + 1e-3) for side in sides]
+    return float((level[1] - level[0]).abs()), float((bands[1] - bands[0]).abs().mean())
+
+
+def seams():
+    """Six seconds in stretches of two with one of overlap: is there more of a jump where a stretch begins than elsewhere?
+
+    Times on the grid of the stretches' ends, against all other multiples of 0.1 s of the same pieces.
+    The same measure on melodies that were rendered in one go says what there is without any seam.
+    """
+    rows = [row for row in music_data.kinds(music_data.INSTRUMENTS) if not music_data.held_out(row["instrument"], row["tempo"])]
+    moods = [music_data.caption(row) for row in random.Random(14).sample(rows, 24)]
+    made = [sound for sound in audible(through("composed", "moods", moods, "--length", "6s")) if len(sound) == 6 * RATE]
+    ends = [2.0, 3.0, 4.0, 5.0]
+    others = [t / 10 for t in range(5, 56) if all(abs(t / 10 - end) > 0.15 for end in ends)]
+    measure = lambda sounds, times: [jumps(sound, round(t * RATE)) for sound in sounds for t in times]
+    means = lambda pairs: dict(zip(("level, dB", "spectrum, dB"), np.round(np.mean(pairs, 0), 2).tolist()))
+    _, clips = probes.melodies("test", 2)
+    result = {"pieces": len(made), "of": len(moods), "at seams": means(measure(made, ends)), "elsewhere": means(measure(made, others)),
+              "rendered melodies, same places of their beat": means(measure(clips[:200], [1.0])), "rendered melodies, elsewhere": means(measure(clips[:200], [t / 10 for t in range(5, 16) if t != 10]))}  # fmt: skip
+    remember("seams of music", result)
+
+
+# ---- what the program is compared with ------------------------------------------------------
+
+SAID = {"apple.wav": ("slt", "a red apple"), "question.wav": ("rms", "what can you do")}
+VOICE = "this is how i sound when i read a sentence of my own to you"
+MELODY = {"instrument": "flute", "tempo": "calm", "mode": "cheerful", "register": "high"}
+
+
+def media():
+    from evaluate import ROOT
+
+    folder = ROOT / "examples/media"
+    sounds = {name: speech_data.speak((voice, words, 1.0, 1.0))[0] for name, (voice, words) in SAID.items()}
+    sounds["voice.wav"] = speech_data.speak((UNSEEN, VOICE, 1.0, 1.0))[0]
+    rows, clips = probes.melodies("example", 1)
+    which = next(i for i, row in enumerate(rows) if all(row[kind] == word for kind, word in MELODY.items()))
+    sounds["melody.wav"] = (clips[which] * 32767).astype(np.int16)
+    for name, sound in sounds.items():
+        with wave.open(str(folder / name), "wb") as file:
+            file.setparams((1, 2, RATE, 0, "NONE", ""))
+            file.writeframes(sound.astype("<i2").tobytes())
+        print(name, len(sound) / RATE)
+
+
+@torch.no_grad()
+def greedy(model, vocabulary, ids, most=48):
+    """The likeliest text after ids, with the token that ends it."""
+    allowed = torch.full((vocabulary.size,), -torch.inf)
+    allowed[3:1024] = 0
+    allowed[vocabulary.ids["<eos>"]] = 0
+    for mark in ("<-Res->", "<-Ins->"):
+        allowed[vocabulary.ids[mark]] = 0
+    made = []
+    while len(made) < most and made[-1:] != [vocabulary.ids["<eos>"]]:
+        logits = model(torch.tensor([[*ids, *made]])).logits[0, -1] + allowed
+        made.append(int(logits.argmax()))
+    return made
+
+
+@torch.no_grad()
+def golden():
+    import text
+    from evaluate import CARD, ROOT, Model
+
+    nano, result = Model(), {}
+    vocabulary, speech, music = nano.vocabulary, audio_codes.speech_tokenizer(), audio_codes.music_codec()
+    given = lambda name: torch.from_numpy(read(str(ROOT / "examples/media" / name)))[None, None]
+    for name, pool, codes, medium, model in [
+        ("apple.wav", "TRANSCRIBE", (row := speech.encode(given("apple.wav"))[:, 0])[0], vocabulary.speech, (speech, row)),
+        ("melody.wav", "DESCRIBE_MUSIC", (row := music.encode(given("melody.wav"))[:, 0]), vocabulary.music, (music, row)),
+    ]:
+        instruction = text.pools()[pool][0]
+        ids = [vocabulary.ids["<s>"], *vocabulary.encode(f"[Human]: {instruction} {medium(codes.tolist())}<eoh> [MMGPT]:")]
+        reply = greedy(nano.llm, vocabulary, ids)
+        decoded = model[0].decode(model[1][:, None])[0, 0]
+        # The language model's codes: of speech the first book, of music all, frame by frame.
+        flat = codes.tolist() if codes.ndim == 1 else [int(c) + 256 * b for frame in codes.T.tolist() for b, c in enumerate(frame)]
+        result[name] = {"instruction": instruction, "codes": flat, "prompt_ids": ids, "reply_ids": reply, "reply": vocabulary.words(reply),
+                        "all_codes": model[1].tolist(), "decoded_from_4000": [round(float(v), 5) for v in decoded[4000:4016]]}  # fmt: skip
+        print(name, result[name]["reply"])
+    (CARD / "golden_sound.json").write_text(json.dumps(result) + "\n")
+
+
 if __name__ == "__main__":
     begun = time.time()
-    {"codec": codec, "recognise": recognise, "stt": stt, "tts": tts, "voice": voice, "music": music}[sys.argv[1]]()
+    {"codec": codec, "recognise": recognise, "stt": stt, "tts": tts, "voice": voice, "music": music, "seams": seams, "golden": golden, "media": media}[sys.argv[1]]()
     print(f"{time.time() - begun:.0f} s", file=sys.stderr)

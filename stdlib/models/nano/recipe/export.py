@@ -1,6 +1,6 @@
 """Writes the trained networks as the bundle's files: bf16 safetensors with the public names.
 
-`python export.py` writes all four parts and the manifest's records of sizes and hashes.
+`python export.py` writes every part that has a checkpoint, and the manifest's records of sizes and hashes.
 """
 
 import json
@@ -84,31 +84,93 @@ def image_decoder():
     config("image_decoder/tokenizer/empty_prompt.json", {"input_ids": EMPTY_PROMPT})
 
 
+def sound_config(path, model):
+    """The numbers of a transformers configuration, without what it says of every model."""
+    kept = model.to_diff_dict() | {"model_type": model.model_type}
+    names = ["sampling_rate", "audio_channels", "num_filters", "num_residual_layers", "upsampling_ratios", "hidden_size", "kernel_size", "last_kernel_size",
+             "residual_kernel_size", "dilation_growth_rate", "compress", "num_lstm_layers", "codebook_size", "codebook_dim", "pad_mode", "norm_type"]  # fmt: skip
+    kept |= {name: getattr(model, name) for name in names}
+    kept.pop("transformers_version", None)
+    config(path, dict(sorted(kept.items())))
+
+
+def speech_tokenizer():
+    from train_speech_tokenizer import CONFIG
+
+    config("speech_tokenizer/config.json", CONFIG)
+    # How often a code was used matters to training only.
+    state = {k: v for k, v in checkpoint("speech_tokenizer")["model"].items() if not k.endswith(("embed_avg", "cluster_size", "inited"))}
+    weights("speech_tokenizer/model.safetensors", state)
+
+
+def speech_decoder():
+    from soundstorm import CONFIG
+
+    config("soundstorm/config.json", CONFIG)
+    weights("soundstorm/model.safetensors", checkpoint("soundstorm")["model"])
+
+
+def music_codec():
+    import train_music_codec
+
+    sound_config("music_codec/config.json", train_music_codec.config())
+    state = checkpoint("music_codec")["model"]
+    kept = {k: v for k, v in state.items() if not k.startswith("quantizer.")}
+    for book in range(train_music_codec.BOOKS):
+        kept[f"quantizer.layers.{book}.codebook.embed"] = state[f"quantizer.vq.layers.{book}._codebook.embed"]
+    weights("music_codec/model.safetensors", kept)
+
+
+PARTS = {
+    ("tokenizers", "image"): ("image_tokenizer", "seed-2"),
+    ("tokenizers", "speech"): ("speech_tokenizer", "speech-tokenizer"),
+    ("tokenizers", "music"): ("music_codec", "encodec"),
+    ("detokenizers", "image"): ("image_decoder", "stable-unclip"),
+    ("detokenizers", "speech"): ("soundstorm", "soundstorm"),
+    ("detokenizers", "music"): ("music_codec", "encodec"),
+}
+
+
 def records(folder):
     for path in sorted(p for p in (BUNDLE / folder).rglob("*") if p.is_file()):
         content = path.read_bytes()
         yield path.relative_to(BUNDLE / folder).as_posix(), len(content), blake3(content).hexdigest()
 
 
+def part(pad, role, folder, architecture):
+    yield from [f"{pad}{role}:", f"{pad}  architecture: {architecture}", f"{pad}  path: {folder}", f"{pad}  files:"]
+    for path, size, digest in records(folder):
+        yield from [f"{pad}    {path}:", f"{pad}      {{ size: {size}, blake3: {digest} }}"]
+
+
 def manifest():
-    """Puts size and hash of every file into the manifest."""
-    lines = ["components:"]
-    for role, folder, architecture, depth in [("llm", "llm", "llama", 1), ("image", "image_tokenizer", "seed-2", 2), ("image", "image_decoder", "stable-unclip", 2)]:
-        if depth == 2:
-            lines.append("  tokenizers:" if folder == "image_tokenizer" else "  detokenizers:")
-        pad = "  " * depth
-        lines += [f"{pad}{role}:", f"{pad}  architecture: {architecture}", f"{pad}  path: {folder}", f"{pad}  files:"]
-        for path, size, digest in records(folder):
-            lines += [f"{pad}    {path}:", f"{pad}      {{ size: {size}, blake3: {digest} }}"]
+    """Puts size and hash of every file of every part that there is into the manifest."""
+    lines = ["components:", *part("  ", "llm", "llm", "llama")]
+    for kind in ("tokenizers", "detokenizers"):
+        lines.append(f"  {kind}:")
+        for (of, role), (folder, architecture) in PARTS.items():
+            if of == kind and (BUNDLE / folder).exists():
+                lines += part("    ", role, folder, architecture)
     path = BUNDLE / "bundle.yaml"
     whole = re.sub(r"components:\n.*?\n\n(?=vocabulary:)", lambda _: "\n".join(lines) + "\n\n", path.read_text(), flags=re.S)
     path.write_text(whole)
 
 
+# Each part and the checkpoints it is made of.
+STEPS = {
+    llm: ["llm-pictures"], image_tokenizer: ["tokenizer"], image_decoder: ["unet", "vae"],
+    # Only what the second stage has learnt to use.
+    speech_tokenizer: ["speech_tokenizer", "llm"], speech_decoder: ["soundstorm", "llm"], music_codec: ["music_codec", "llm"],
+}  # fmt: skip
+
 if __name__ == "__main__":
-    llm()
-    image_tokenizer()
-    image_decoder()
+    for step, needed in STEPS.items():
+        there = [(data.WORK / f"{name}.pt").exists() for name in needed]
+        if all(there) or step is llm and (data.WORK / "llm.pt").exists():
+            step()
+            print(f"{step.__name__}: written")
+        else:
+            print(f"{step.__name__}: as it was, no checkpoint in {data.WORK}")
     manifest()
     total = sum(p.stat().st_size for p in BUNDLE.rglob("*.safetensors"))
     print(f"{total / 1e6:.1f} MB of weights")
