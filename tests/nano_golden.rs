@@ -13,7 +13,7 @@ use agpt::base::{Medium, Reply, Role};
 use agpt::bundle::{PromptPart as Part, Turn};
 use agpt::lang::settings::{Key, Stage};
 use agpt::lang::types::Type;
-use agpt::media::RgbImage;
+use agpt::media::{RgbImage, Sound};
 use agpt::models::seed_tokenizer::{Config, Decoder};
 use agpt::runtime::engine::{Device, Engine};
 use agpt::runtime::events::{Events, Generated};
@@ -90,5 +90,44 @@ fn codes_prompts_and_captions_equal_the_recipe_s() {
             let theirs = theirs.as_f64().unwrap() as f32;
             assert!((ours - theirs).abs() < 1e-3, "embedding of {name}: {ours} and {theirs}");
         }
+    }
+}
+
+#[test]
+fn sounds_codes_and_replies_equal_the_recipe_s() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let golden = fs::read(root.join("stdlib/models/nano/card/golden_sound.json")).unwrap();
+    let golden: serde_json::Value = serde_json::from_slice(&golden).unwrap();
+    let mut engine = Engine::open("nano", &Device::Cpu).unwrap();
+    for (name, medium) in [("apple.wav", Medium::Speech), ("melody.wav", Medium::Music)] {
+        let expected = &golden[name];
+        let sound = Sound::load(root.join("examples/media").join(name)).unwrap();
+        let media = match medium {
+            Medium::Speech => Media::Speech(sound),
+            _ => Media::Music(sound),
+        };
+        let mut listener = Listener::default();
+        let codes = engine.encode(medium, &[Arc::new(media)], &mut listener).unwrap().remove(0);
+        assert_eq!(codes, numbers(&expected["codes"]), "codes of {name}");
+
+        let instruction = format!("{} ", expected["instruction"].as_str().unwrap());
+        let parts = vec![Part::Text(instruction.clone()), Part::Tokens(medium, codes.clone())];
+        let turn = Turn { role: Role::User, parts };
+        let bundle = engine.bundle().clone();
+        let prompt = bundle.prompt_builder().unwrap().build(&[turn], Medium::Text).unwrap();
+        assert_eq!(prompt.ids, numbers(&expected["prompt_ids"]), "prompt of {name}");
+
+        let parts = vec![PromptPart::Text(instruction), PromptPart::Tokens(medium, codes.into())];
+        let turns = vec![PromptTurn { role: Role::User, parts }];
+        let prompt = Prompt { turns, out: Type::TEXT };
+        let (text, greedy) = (Reply::Only(Medium::Text), [Value::Float(0.0)]);
+        let settings =
+            Settings::new(Stage::Semantic, text, &[Key::of("temperature")], &greedy).unwrap();
+        let mut stream = Stream::new(0, "golden");
+        let request = Request { path: "golden", reply: text, prompt: &prompt, settings: &settings };
+        let reply = engine.generate(&request, &mut stream, &mut listener).unwrap();
+        assert_eq!(reply, Value::text(expected["reply"].as_str().unwrap()), "{name}");
+        let ids = numbers(&expected["reply_ids"]);
+        assert_eq!(listener.0, ids[..ids.len() - 1], "ids of the reply to {name}");
     }
 }

@@ -40,7 +40,14 @@ pub struct Component {
 }
 
 /// The names that weights have in a folder, in the order they are looked for.
-const USUAL_WEIGHTS: [&str; 2] = ["model.safetensors", "diffusion_pytorch_model.safetensors"];
+const USUAL_WEIGHTS: [&str; 4] = [
+    "model.safetensors",
+    "diffusion_pytorch_model.safetensors",
+    "pytorch_model.bin",
+    "diffusion_pytorch_model.bin",
+];
+/// The ends of the names of safetensors files, and of PyTorch checkpoints.
+const FORMATS: [&[&str]; 2] = [&[".safetensors"], &[".bin", ".pt", ".pth", ".ckpt"]];
 
 /// Files up to this size count with their content in [`Component::digest`].
 const HASHED_AT_ONCE: u64 = 64 << 20;
@@ -131,9 +138,9 @@ impl Component {
         self.open_all(&self.spec.weights)
     }
 
-    /// The weights in a folder of the component, such as `unet`: `model.safetensors`,
-    /// `diffusion_pytorch_model.safetensors`, the shards of a `*.safetensors.index.json`, or the
-    /// one `*.safetensors` that there is.
+    /// The weights in a folder of the component, such as `unet`: a file of one of the usual names,
+    /// the shards of a `*.safetensors.index.json` or `*.bin.index.json`, the one `*.safetensors`
+    /// that there is, or the one PyTorch checkpoint.
     pub fn weights_in(&self, folder: &str) -> Result<Weights, BundleError> {
         let below = |name: &str| match folder {
             "" => name.to_string(),
@@ -144,21 +151,25 @@ impl Component {
         if let Some(name) = USUAL_WEIGHTS.into_iter().find(|name| has(name)) {
             return self.open_all(&[below(name)]);
         }
-        if let Some(index) = names.iter().find(|name| name.ends_with(".safetensors.index.json")) {
-            return self.open_shards(&below(index), below);
+        for ends in FORMATS {
+            let index =
+                |name: &&String| ends.iter().any(|end| name.ends_with(&format!("{end}.index.json")));
+            if let Some(index) = names.iter().find(index) {
+                return self.open_shards(&below(index), below);
+            }
         }
-        let single: Vec<_> = names.iter().filter(|name| name.ends_with(".safetensors")).collect();
-        if let [name] = single[..] {
-            return self.open_all(&[below(name)]);
-        }
-        let pickled =
-            |name: &&String| [".bin", ".pt", ".pth"].iter().any(|end| name.ends_with(end));
         let mut missing = self.missing(&below(USUAL_WEIGHTS[0]));
-        if let BundleError::MissingFile { help, .. } = &mut missing {
-            if single.len() > 1 {
+        for ends in FORMATS {
+            let single: Vec<_> =
+                names.iter().filter(|name| ends.iter().any(|end| name.ends_with(end))).collect();
+            if let [name] = single[..] {
+                return self.open_all(&[below(name)]);
+            }
+            if let BundleError::MissingFile { help, .. } = &mut missing
+                && single.len() > 1
+            {
                 help.push_str("; say in the manifest's `weights` which of them belong together");
-            } else if let Some(name) = names.iter().find(pickled) {
-                help.push_str(&format!("; convert `{name}` to safetensors"));
+                break;
             }
         }
         Err(missing)

@@ -15,8 +15,10 @@ mod safetensors_file;
 mod source;
 mod text_tokenizer;
 mod tokenizer_file;
+mod torch;
 mod vocabulary;
 mod weights;
+mod weights_file;
 
 use std::sync::{Arc, OnceLock};
 
@@ -24,11 +26,11 @@ pub use component::{Component, Role as ComponentRole};
 pub use error::BundleError;
 pub use manifest::Manifest;
 pub use prompt::{Prompt, PromptBuilder, PromptPart, Turn};
-pub use safetensors_file::TensorInfo;
 pub use source::{Blob, MANIFEST, Search, Source};
 pub use text_tokenizer::{Piece, TextStream, TextTokenizer};
 pub use vocabulary::{MediumTokens, Vocabulary};
 pub use weights::Weights;
+pub use weights_file::TensorInfo;
 
 use crate::base::Medium;
 use crate::base::hash::Digest;

@@ -5,49 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::DType;
 use serde::Deserialize;
 
-use super::BundleError;
-use super::source::Blob;
+use super::weights_file::TensorInfo;
 
 /// The limit of the format's own reader.
 const MAX_HEADER: u64 = 100_000_000;
-
-/// One tensor of a file.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TensorInfo {
-    /// As the file spells it, such as `BF16`.
-    pub dtype: String,
-    pub shape: Vec<usize>,
-    /// Range in the file.
-    pub(super) start: usize,
-    pub(super) end: usize,
-}
-
-impl TensorInfo {
-    pub(super) fn candle_dtype(&self) -> Option<DType> {
-        Some(match self.dtype.as_str() {
-            "U8" => DType::U8,
-            "U32" => DType::U32,
-            "I16" => DType::I16,
-            "I32" => DType::I32,
-            "I64" => DType::I64,
-            "BF16" => DType::BF16,
-            "F16" => DType::F16,
-            "F32" => DType::F32,
-            "F64" => DType::F64,
-            _ => return None,
-        })
-    }
-}
-
-/// One opened file.
-pub(super) struct SafetensorsFile {
-    pub path: String,
-    pub blob: Blob,
-    pub tensors: BTreeMap<String, TensorInfo>,
-}
 
 #[derive(Deserialize)]
 struct RawInfo {
@@ -56,28 +19,13 @@ struct RawInfo {
     data_offsets: (usize, usize),
 }
 
-impl SafetensorsFile {
-    pub fn open(path: String, blob: Blob) -> Result<Self, BundleError> {
-        match header(&blob) {
-            Ok(tensors) => Ok(SafetensorsFile { path, blob, tensors }),
-            Err(reason) => Err(BundleError::Weights { path, reason }),
-        }
-    }
-
-    pub fn bytes(&self, info: &TensorInfo) -> &[u8] {
-        self.blob.get(info.start..info.end).unwrap_or(&[])
-    }
-}
-
-fn header(bytes: &[u8]) -> Result<BTreeMap<String, TensorInfo>, String> {
+/// The tensors of a file.
+pub(super) fn tensors(bytes: &[u8]) -> Result<BTreeMap<String, TensorInfo>, String> {
     let Some((length, rest)) = bytes.split_first_chunk::<8>() else {
         return Err(format!("it has only {} bytes; fetch it again", bytes.len()));
     };
     if bytes.starts_with(b"version https://git-lfs") {
         return Err("it is a Git LFS pointer; fetch the file itself (`git lfs pull`)".into());
-    }
-    if bytes.starts_with(b"PK\x03\x04") {
-        return Err("it is a PyTorch (zip) file, not safetensors; convert it first".into());
     }
     let length = u64::from_le_bytes(*length);
     if length > MAX_HEADER {
@@ -109,7 +57,7 @@ fn check(raw: RawInfo, data: usize) -> Result<TensorInfo, String> {
         _ => return Err("its offsets make no sense".into()),
     };
     let count = raw.shape.iter().try_fold(1usize, |count, side| count.checked_mul(*side));
-    let info = TensorInfo { dtype: raw.dtype, shape: raw.shape, start, end };
+    let info = TensorInfo { dtype: raw.dtype, shape: raw.shape, strides: None, start, end };
     // Types that we cannot use may be in a file, as long as nobody asks for the tensor.
     if let Some(dtype) = info.candle_dtype() {
         let size = count.and_then(|count| count.checked_mul(dtype.size_in_bytes()));

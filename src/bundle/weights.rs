@@ -1,4 +1,4 @@
-//! Weights: one or several safetensors files as one name space.
+//! Weights: one or several files as one name space.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,15 +8,15 @@ use candle_nn::VarBuilder;
 use candle_nn::var_builder::SimpleBackend;
 
 use super::BundleError;
-use super::safetensors_file::{SafetensorsFile, TensorInfo};
 use super::source::Blob;
+use super::weights_file::{TensorInfo, WeightsFile};
 
 /// Opened weights files. Cheap to clone; tensors are read when they are asked for.
 #[derive(Clone)]
 pub struct Weights(Arc<Inner>);
 
 struct Inner {
-    files: Vec<SafetensorsFile>,
+    files: Vec<WeightsFile>,
     /// Tensor name → index in `files`.
     index: BTreeMap<String, usize>,
 }
@@ -27,10 +27,10 @@ impl Weights {
         let mut files = Vec::new();
         let mut index = BTreeMap::new();
         for (path, blob) in blobs {
-            let file = SafetensorsFile::open(path, blob)?;
+            let file = WeightsFile::open(path, blob)?;
             for name in file.tensors.keys() {
                 if let Some(other) = index.insert(name.clone(), files.len()) {
-                    let other: &SafetensorsFile = &files[other];
+                    let other: &WeightsFile = &files[other];
                     return Err(BundleError::Tensor {
                         path: file.path.clone(),
                         tensor: name.clone(),
@@ -70,7 +70,7 @@ impl Weights {
 }
 
 impl Inner {
-    fn locate(&self, name: &str) -> Result<(&SafetensorsFile, &TensorInfo), BundleError> {
+    fn locate(&self, name: &str) -> Result<(&WeightsFile, &TensorInfo), BundleError> {
         let file = self.index.get(name).map(|index| &self.files[*index]);
         match file.and_then(|file| Some((file, file.tensors.get(name)?))) {
             Some(found) => Ok(found),
@@ -107,7 +107,7 @@ impl Inner {
         let Some(dtype) = info.candle_dtype() else {
             return Err(failed(format!("is of the type {}, which cannot be used", info.dtype)));
         };
-        Tensor::from_raw_buffer(file.bytes(info), dtype, &info.shape, device)
+        Tensor::from_raw_buffer(&file.bytes(info, dtype.size_in_bytes()), dtype, &info.shape, device)
             .map_err(|error| failed(format!("cannot be loaded: {error}")))
     }
 

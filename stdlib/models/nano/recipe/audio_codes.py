@@ -1,4 +1,4 @@
-"""What the trained codecs make of all speech and music: codes, kept between runs.
+"""What the trained codecs make of all speech and music: codes, kept between runs. The first part of a codec's training is enough.
 
 `speech()` → index rows with "codes", (8, frames) each: row 0 is what the language model sees.
 `music()`  → index rows with "codes", (4, frames) each.
@@ -55,7 +55,7 @@ def speech():
         # One at a time: the edges are mirrored, so that padding would change the codes.
         return [model.encode(wave(samples[r["first"] : r["first"] + r["count"]])[None, None])[:, 0].short() for r in rows]
 
-    for row, codes in zip(rows, kept("speech", "speech_tokenizer.pt", make)):
+    for row, codes in zip(rows, kept("speech", "speech_tokenizer.encoder.pt", make)):
         row["codes"] = codes.long()
     return rows
 
@@ -67,7 +67,7 @@ def music():
         model = music_codec()
         return torch.cat([model.encode(wave(clips[i : i + 64])[:, None]).permute(1, 0, 2) for i in range(0, len(clips), 64)]).short()
 
-    for row, codes in zip(rows, kept("music", "music_codec.pt", make)):
+    for row, codes in zip(rows, kept("music", "music_codec.encoder.pt", make)):
         row["codes"] = codes.long()
     return rows
 

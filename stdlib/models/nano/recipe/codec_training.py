@@ -107,6 +107,8 @@ def train(model, pieces, checkpoint, *, encode, beside, first, steps, seed_rate,
         for name, module in more.items():
             module.load_state_dict(saved[name])
         start = saved["step"]
+        if start >= first:
+            freeze(model.encoder, model.quantizer)
     else:
         settle(nn.Sequential(model.encoder, model.decoder), pieces(0)[0][:, None])
     growth = 4 * GROW if grown else 0

@@ -67,6 +67,10 @@ class Tasks:
         pool = self.pools[pool]
         return pool[0] if rng.random() < 0.5 else rng.choice(pool)
 
+    def about(self, rng, instruction, medium):
+        """The instruction in front of its medium; now and then behind it, as the chat model has it."""
+        return f"{instruction} {medium}" if rng.random() < 0.75 else f"{medium} {instruction}"
+
     def picture(self, rng):
         i = rng.randrange(len(self.seen_codes))
         return self.v.image(self.exchange(rng, self.seen_codes[i])), self.seen.words[i]
@@ -85,7 +89,7 @@ class Tasks:
 
     def caption(self, rng):
         picture, words = self.picture(rng)
-        return [(f"{self.ask(rng, 'CAPTION')} {picture}", words)]
+        return [(self.about(rng, self.ask(rng, "CAPTION"), picture), words)]
 
     def paint(self, rng):
         i = rng.randrange(len(self.tidy_codes))
@@ -93,7 +97,7 @@ class Tasks:
 
     def transcribe(self, rng):
         row = rng.choice(self.spoken)
-        return [(f"{self.ask(rng, 'TRANSCRIBE')} {self.v.speech(row['codes'][0].tolist())}", row["text"])]
+        return [(self.about(rng, self.ask(rng, "TRANSCRIBE"), self.v.speech(row["codes"][0].tolist())), row["text"])]
 
     def speak(self, rng):
         row = rng.choice(self.spoken)
@@ -101,7 +105,7 @@ class Tasks:
 
     def describe_music(self, rng):
         piece, words = self.piece(rng)
-        return [(f"{self.ask(rng, 'DESCRIBE_MUSIC')} {piece}", words)]
+        return [(self.about(rng, self.ask(rng, "DESCRIBE_MUSIC"), piece), words)]
 
     def compose(self, rng):
         piece, words = self.piece(rng)
@@ -140,7 +144,7 @@ class Tasks:
         picture, words = self.picture(rng)
         while words not in self.spoken_as:
             picture, words = self.picture(rng)
-        return [(f"Say aloud what you see. {picture}", f"{words} {self.said(rng, words)}")]
+        return [(self.about(rng, "Say aloud what you see.", picture), f"{words} {self.said(rng, words)}")]
 
     def story(self, rng):
         """A thing in words, as a picture, and read aloud."""
@@ -150,7 +154,7 @@ class Tasks:
 
     def paint_spoken(self, rng):
         words = rng.choice(self.painted_and_spoken)
-        return [(f"Paint what is said. {self.said(rng, words)}", self.painted(rng, words))]
+        return [(self.about(rng, "Paint what is said.", self.said(rng, words)), self.painted(rng, words))]
 
     def match(self, rng):
         """Which music goes with a thing, and which thing with some music."""
