@@ -22,11 +22,10 @@ fn changed(from: &str, to: &str) -> (tempfile::TempDir, Result<Bundle, BundleErr
     assert!(manifest.contains(from), "{from}");
     std::fs::write(folder.path().join("bundle.yaml"), manifest.replacen(from, to, 1)).unwrap();
     std::fs::create_dir(folder.path().join("llm")).unwrap();
-    std::fs::copy(
-        fixtures().join("tiny/llm/tokenizer.json"),
-        folder.path().join("llm/tokenizer.json"),
-    )
-    .unwrap();
+    for name in ["tokenizer.json", "tokenizer.model", "added_tokens.json"] {
+        let name = format!("llm/{name}");
+        std::fs::copy(fixtures().join("tiny").join(&name), folder.path().join(&name)).unwrap();
+    }
     let bundle = Bundle::open(Source::Folder(folder.path().to_path_buf()));
     (folder, bundle)
 }
@@ -54,32 +53,53 @@ fn golden() -> Golden {
     serde_json::from_slice(&text).unwrap()
 }
 
+/// The lines of the manifest that name the files of a LLaMA checkpoint of the hub.
+const SENTENCEPIECE: &str = "tokenizer: llm/tokenizer.model\n  added_tokens: llm/added_tokens.json";
+
 #[test]
 fn ids_are_those_of_the_legacy_tokenizer() {
-    let bundle = tiny();
-    let tokenizer = bundle.text_tokenizer().unwrap();
-    let Golden { legacy, .. } = golden();
-    for (text, ids, decoded) in legacy.text {
-        assert_eq!(tokenizer.encode_text(&text).unwrap(), ids, "{text:?}");
-        assert_eq!(tokenizer.decode(&ids), decoded, "{text:?}");
-    }
-    for (text, ids) in legacy.format {
-        assert_eq!(tokenizer.encode_format(&text).unwrap(), ids, "{text:?}");
+    let (_folder, sentencepiece) = changed("tokenizer: llm/tokenizer.json", SENTENCEPIECE);
+    for bundle in [tiny(), sentencepiece.unwrap()] {
+        let tokenizer = bundle.text_tokenizer().unwrap();
+        let Golden { legacy, .. } = golden();
+        for (text, ids, decoded) in legacy.text {
+            assert_eq!(tokenizer.encode_text(&text).unwrap(), ids, "{text:?}");
+            assert_eq!(tokenizer.decode(&ids), decoded, "{text:?}");
+        }
+        for (text, ids) in legacy.format {
+            assert_eq!(tokenizer.encode_format(&text).unwrap(), ids, "{text:?}");
+        }
+        assert_eq!(bundle.vocabulary().unwrap().size(), tiny().vocabulary().unwrap().size());
     }
 }
 
 #[test]
-fn ids_are_those_of_the_tokenizer_without_legacy() {
-    let (_folder, bundle) =
-        changed("tokenizer: llm/tokenizer.json", "tokenizer: llm/tokenizer.json\n  legacy: false");
+fn a_sentencepiece_file_that_cannot_be_used_says_why() {
+    let (folder, bundle) = changed("tokenizer: llm/tokenizer.json", SENTENCEPIECE);
     let bundle = bundle.unwrap();
-    let tokenizer = bundle.text_tokenizer().unwrap();
-    let Golden { plain, .. } = golden();
-    for (text, ids) in plain.text {
-        assert_eq!(tokenizer.encode_text(&text).unwrap(), ids, "{text:?}");
-    }
-    for (text, ids) in plain.format {
-        assert_eq!(tokenizer.encode_format(&text).unwrap(), ids, "{text:?}");
+    std::fs::write(folder.path().join("llm/tokenizer.model"), b"\x0a\x05ab").unwrap();
+    let error = bundle.text_tokenizer().err().unwrap().to_string();
+    assert!(error.contains("tokenizer.model") && error.contains("is cut"), "{error}");
+    let both = "tokenizer: llm/tokenizer.json\n  added_tokens: llm/added_tokens.json";
+    let (_folder, bundle) = changed("tokenizer: llm/tokenizer.json", both);
+    let error = bundle.err().unwrap().to_string();
+    assert!(error.contains("belongs to a `tokenizer.model`"), "{error}");
+}
+
+#[test]
+fn ids_are_those_of_the_tokenizer_without_legacy() {
+    for lines in ["tokenizer: llm/tokenizer.json", SENTENCEPIECE] {
+        let (_folder, bundle) =
+            changed("tokenizer: llm/tokenizer.json", &format!("{lines}\n  legacy: false"));
+        let bundle = bundle.unwrap();
+        let tokenizer = bundle.text_tokenizer().unwrap();
+        let Golden { plain, .. } = golden();
+        for (text, ids) in plain.text {
+            assert_eq!(tokenizer.encode_text(&text).unwrap(), ids, "{text:?}");
+        }
+        for (text, ids) in plain.format {
+            assert_eq!(tokenizer.encode_format(&text).unwrap(), ids, "{text:?}");
+        }
     }
 }
 

@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::sync::{Arc, Mutex};
 
+use agpt::base::Medium;
+use agpt::bundle::{Bundle, Source};
 use agpt::models::unclip::{clip_text, unet, vae};
 use agpt::models::{encodec, llama, seed_tokenizer, soundstorm, speech_tokenizer};
 use candle_core::{DType, Device, Result, Shape, Tensor};
@@ -117,4 +119,49 @@ fn the_seed_tokenizer_has_eva_clip_g_s_size() {
     let block = 4 * 1408 + (3 * 1408 * 1408 + 2 * 1408) + (1408 * 1408 + 1408);
     let block = block + (1408 * 6144 + 6144) + (6144 * 1408 + 1408);
     assert_eq!(parameters(&vit), 39 * block + (588 + 1 + 1 + 257) * 1408);
+}
+
+/// The descriptions of the public models that are inside of the program.
+#[test]
+fn the_public_bundles_describe_the_public_models() {
+    for name in ["anygpt-base", "anygpt-chat"] {
+        let bundle = Bundle::open(Source::Embedded(name.to_string())).unwrap();
+        let manifest = bundle.manifest();
+        assert!(bundle.missing_sources().count() > 10);
+        for (medium, codes) in
+            [(Medium::Image, 8192), (Medium::Speech, 1024), (Medium::Music, 8192)]
+        {
+            assert_eq!(manifest.vocabulary.media.get(medium).unwrap().codes(), codes);
+            assert!(manifest.components.tokenizers.get(medium).is_some());
+            assert!(manifest.components.detokenizers.get(medium).is_some());
+        }
+        let seed: seed_tokenizer::Config =
+            bundle.tokenizer(Medium::Image).unwrap().json("config.json").unwrap();
+        assert_eq!(format!("{seed:?}"), format!("{:?}", seed_tokenizer::Config::seed_2()));
+        let storm: soundstorm::Config =
+            bundle.detokenizer(Medium::Speech).unwrap().json("config.json").unwrap();
+        assert_eq!(format!("{storm:?}"), format!("{:?}", soundstorm::Config::anygpt()));
+        // Every file that a component names comes from somewhere.
+        let from: Vec<String> = manifest
+            .sources
+            .iter()
+            .flat_map(|source| source.files.iter().map(|file| source.here(file)))
+            .collect();
+        for component in bundle.components() {
+            for entry in &component.spec().weights {
+                let path = format!("{}/{}", component.spec().path, entry.file());
+                assert!(from.contains(&path), "{path}");
+            }
+        }
+        let error = Bundle::find_whole(name).err().unwrap().to_string();
+        assert!(error.contains(&format!("agpt models pull {name}")), "{error}");
+    }
+    let chat = Bundle::open(Source::Embedded("anygpt-chat".to_string())).unwrap();
+    assert_eq!(
+        chat.manifest().prompt.default_system.as_deref(),
+        Some(
+            "You are an AI assistant named MMGPT who can understand and generate multimodal \
+             content, including text, speech, images and audio."
+        )
+    );
 }

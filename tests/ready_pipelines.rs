@@ -51,7 +51,8 @@ fn without_folder(json: &Json, folder: &str) -> Json {
         Json::String(text) => Json::String(text.replace(folder, "out/")),
         Json::Array(items) => items.iter().map(|item| without_folder(item, folder)).collect(),
         Json::Object(fields) => {
-            let fields = fields.iter().map(|(key, value)| (key.clone(), without_folder(value, folder)));
+            let fields =
+                fields.iter().map(|(key, value)| (key.clone(), without_folder(value, folder)));
             Json::Object(fields.collect())
         }
         other => other.clone(),

@@ -8,6 +8,14 @@ use std::path::Path;
 /// Under its final name the file is either what it was before or complete, also after a power
 /// cut; on error no temporary file stays behind. The folder must exist.
 pub fn write_atomic(path: impl AsRef<Path>, bytes: &[u8]) -> io::Result<()> {
+    write_atomic_with(path, |file| file.write_all(bytes))
+}
+
+/// As [`write_atomic`], for what is too large to be in memory at once.
+pub fn write_atomic_with(
+    path: impl AsRef<Path>,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
     let path = path.as_ref();
     let explain = |error: io::Error| {
         io::Error::new(error.kind(), format!("cannot write `{}`: {error}", path.display()))
@@ -31,7 +39,9 @@ pub fn write_atomic(path: impl AsRef<Path>, bytes: &[u8]) -> io::Result<()> {
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut file = builder.tempfile_in(folder).map_err(explain)?;
-    file.write_all(bytes).map_err(explain)?;
+    let mut buffered = io::BufWriter::with_capacity(1 << 20, file.as_file_mut());
+    write(&mut buffered).and_then(|()| buffered.flush()).map_err(explain)?;
+    drop(buffered);
     file.as_file().sync_all().map_err(explain)?;
     file.persist(path).map_err(|error| explain(error.error))?;
     // The new name is durable once the folder is; where folders cannot be opened, it has to do.

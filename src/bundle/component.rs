@@ -7,9 +7,10 @@ use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
 use serde::de::DeserializeOwned;
 
-use super::manifest::{ComponentSpec, FileRecord};
+use super::manifest::{ComponentSpec, FileRecord, WeightsEntry};
 use super::source::{Blob, Source};
-use super::{Bundle, BundleError, Weights};
+use super::weights_file::WeightsFile;
+use super::{Bundle, BundleError, Weights, torch};
 use crate::base::Medium;
 use crate::base::hash::Digest;
 
@@ -51,6 +52,13 @@ const FORMATS: [&[&str]; 2] = [&[".safetensors"], &[".bin", ".pt", ".pth", ".ckp
 
 /// Files up to this size count with their content in [`Component::digest`].
 const HASHED_AT_ONCE: u64 = 64 << 20;
+
+/// The safetensors file that stands for a file of weights.
+fn converted(path: &str) -> String {
+    let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    format!("{}{stem}.safetensors", path.strip_suffix(name).unwrap_or_default())
+}
 
 impl Component {
     pub(super) fn new(bundle: &Bundle, role: Role, spec: ComponentSpec) -> Self {
@@ -135,7 +143,11 @@ impl Component {
         if self.spec.weights.is_empty() {
             return self.weights_in("");
         }
-        self.open_all(&self.spec.weights)
+        let open = |entry: &WeightsEntry| {
+            Ok(self.weights_file(entry.file())?.renamed(|name| entry.name(name)))
+        };
+        let files: Result<Vec<_>, BundleError> = self.spec.weights.iter().map(open).collect();
+        Weights::of(files?)
     }
 
     /// The weights in a folder of the component, such as `unet`: a file of one of the usual names,
@@ -152,8 +164,9 @@ impl Component {
             return self.open_all(&[below(name)]);
         }
         for ends in FORMATS {
-            let index =
-                |name: &&String| ends.iter().any(|end| name.ends_with(&format!("{end}.index.json")));
+            let index = |name: &&String| {
+                ends.iter().any(|end| name.ends_with(&format!("{end}.index.json")))
+            };
             if let Some(index) = names.iter().find(index) {
                 return self.open_shards(&below(index), below);
             }
@@ -195,9 +208,57 @@ impl Component {
     }
 
     fn open_all(&self, paths: &[String]) -> Result<Weights, BundleError> {
-        let blobs: Result<Vec<_>, BundleError> =
-            paths.iter().map(|path| Ok((self.display(path), self.open(path)?))).collect();
-        Weights::open(blobs?)
+        let files: Result<Vec<_>, BundleError> =
+            paths.iter().map(|path| self.weights_file(path)).collect();
+        Weights::of(files?)
+    }
+
+    /// A file of weights, or what it was converted to.
+    fn weights_file(&self, path: &str) -> Result<WeightsFile, BundleError> {
+        let converted = converted(path);
+        let path = if self.exists(&converted)? { &converted } else { path };
+        WeightsFile::open(self.display(path), self.open(path)?)
+    }
+
+    /// The component's PyTorch checkpoints that have not been converted to safetensors.
+    pub fn unconverted(&self) -> Result<Vec<String>, BundleError> {
+        let named = |path: &String| self.spec.weights.iter().any(|entry| entry.file() == path);
+        let ends = |path: &String| FORMATS[1].iter().any(|end| path.ends_with(end));
+        let mut found = Vec::new();
+        for path in self.all_files() {
+            if (named(&path) || ends(&path))
+                && !self.exists(&converted(&path))?
+                && torch::is_torch(&self.open(&path)?)
+            {
+                found.push(path);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Writes a checkpoint's tensors into the safetensors file that will be used in its place;
+    /// numbers of floating point as `dtype`, if one is given. Gives the new file's path.
+    pub fn convert(
+        &self,
+        path: &str,
+        dtype: Option<DType>,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<String, BundleError> {
+        let target = converted(path);
+        let Source::Folder(folder) = self.source() else {
+            return Err(BundleError::Write {
+                path: self.display(&target),
+                source: std::io::Error::other("it would be inside of the program"),
+            });
+        };
+        let weights = Weights::open([(self.display(path), self.open(path)?)])?;
+        weights.write_safetensors(&folder.join(self.full(&target)), dtype, progress)?;
+        Ok(self.display(&target))
+    }
+
+    /// The bytes of a file.
+    pub fn size(&self, path: &str) -> Result<u64, BundleError> {
+        Ok(self.source().size(&self.full(path))?.unwrap_or(0))
     }
 
     fn open_shards(
@@ -251,7 +312,7 @@ impl Component {
         };
         add(&self.spec.architecture);
         for weights in &self.spec.weights {
-            add(weights);
+            add(&format!("{weights:?}"));
         }
         for path in self.all_files() {
             add(&path);

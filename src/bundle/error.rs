@@ -15,6 +15,15 @@ pub enum BundleError {
     #[error("cannot read `{path}`: {source}")]
     Read { path: String, source: io::Error },
 
+    #[error("cannot fetch `{what}`: {reason}")]
+    Fetch { what: String, reason: String },
+
+    #[error("`{path}`: {help}")]
+    NotPulled { path: String, help: String },
+
+    #[error("cannot write `{path}`: {source}")]
+    Write { path: String, source: io::Error },
+
     #[error("the bundle `{bundle}` lacks the file `{path}`; {help}")]
     MissingFile { bundle: String, path: String, help: String },
 

@@ -40,6 +40,50 @@ pub struct Manifest {
     pub sampling: SamplingDefaults,
     #[serde(default)]
     pub perceptual: PerceptualDefaults,
+    /// Where files come from that are not part of the bundle as it is handed on.
+    #[serde(default)]
+    pub sources: Vec<FileSource>,
+}
+
+/// Files from one place, for `agpt models pull`: a repository of the hub, or an address.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileSource {
+    /// The folder below the bundle's that they go to.
+    pub to: String,
+    /// A repository of the Hugging Face hub or of a mirror, such as `fnlp/AnyGPT-base`.
+    #[serde(default)]
+    pub hub: Option<String>,
+    /// A branch, tag or commit of the repository.
+    #[serde(default = "main_branch")]
+    pub revision: String,
+    /// The folder in the repository that the files are in.
+    #[serde(default)]
+    pub folder: String,
+    /// Instead of a repository: an address; the files are below it.
+    #[serde(default)]
+    pub url: Option<String>,
+    /// Paths there, and below `to`.
+    pub files: Vec<String>,
+}
+
+impl FileSource {
+    /// The path of a file in the repository.
+    pub fn there(&self, file: &str) -> String {
+        match self.folder.as_str() {
+            "" => file.to_string(),
+            folder => format!("{folder}/{file}"),
+        }
+    }
+
+    /// The path of a file in the bundle.
+    pub fn here(&self, file: &str) -> String {
+        format!("{}/{file}", self.to)
+    }
+}
+
+fn main_branch() -> String {
+    "main".to_string()
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -101,13 +145,53 @@ pub struct ComponentSpec {
     pub path: String,
     /// Weight files that act as one name space; without them, the folder's usual ones.
     #[serde(default)]
-    pub weights: Vec<String>,
+    pub weights: Vec<WeightsEntry>,
     /// What is known of the files, by path below the component's folder.
     #[serde(default)]
     pub files: BTreeMap<String, FileRecord>,
     /// The precision the component is meant to run in, where that matters.
     #[serde(default)]
     pub dtype: Option<DtypeHint>,
+}
+
+/// A file of weights, and how its tensors are called here: some checkpoints hold a part of a
+/// network under names of its own, or the whole below a name.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub enum WeightsEntry {
+    Plain(String),
+    Renamed(RenamedWeights),
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RenamedWeights {
+    pub file: String,
+    /// Only tensors whose names begin so are there, without this beginning.
+    #[serde(default)]
+    pub strip_prefix: String,
+    /// Then put in front of their names.
+    #[serde(default)]
+    pub add_prefix: String,
+}
+
+impl WeightsEntry {
+    pub fn file(&self) -> &str {
+        match self {
+            WeightsEntry::Plain(file) => file,
+            WeightsEntry::Renamed(renamed) => &renamed.file,
+        }
+    }
+
+    /// What a tensor of the file is called here; `None` for one that is not there.
+    pub fn name(&self, tensor: &str) -> Option<String> {
+        match self {
+            WeightsEntry::Plain(_) => Some(tensor.to_string()),
+            WeightsEntry::Renamed(RenamedWeights { strip_prefix, add_prefix, .. }) => {
+                Some(format!("{add_prefix}{}", tensor.strip_prefix(strip_prefix.as_str())?))
+            }
+        }
+    }
 }
 
 /// What a file must be: its size is checked when it is opened, its hash by `verify`.
@@ -131,8 +215,11 @@ pub enum DtypeHint {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VocabularyLayout {
-    /// The `tokenizer.json` below the bundle's folder.
+    /// The `tokenizer.json` below the bundle's folder, or a SentencePiece `tokenizer.model`.
     pub tokenizer: String,
+    /// The `added_tokens.json` that belongs to a `tokenizer.model`: token → id.
+    #[serde(default)]
+    pub added_tokens: Option<String>,
     /// Whether every piece of text between added tokens gets SentencePiece's dummy prefix, as
     /// transformers' LLaMA tokenizer did before its `legacy` flag.
     #[serde(default = "yes")]

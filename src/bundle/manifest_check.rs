@@ -2,7 +2,7 @@
 
 use super::manifest::{
     ComponentSpec, DETOKENIZERS, FORMAT, ImagePerceptual, LLMS, Manifest, MediumLayout, PerMedium,
-    Sampling, SpanLength, SpeechPerceptual, TOKENIZERS,
+    Sampling, SpanLength, SpeechPerceptual, TOKENIZERS, WeightsEntry,
 };
 use crate::base::Medium;
 
@@ -46,6 +46,31 @@ impl Manifest {
             self.has_layout(medium)?;
         }
         path("vocabulary.tokenizer", &self.vocabulary.tokenizer)?;
+        if let Some(added) = &self.vocabulary.added_tokens {
+            path("vocabulary.added_tokens", added)?;
+            if !self.vocabulary.tokenizer.ends_with(".model") {
+                let reason = "`vocabulary.added_tokens` belongs to a `tokenizer.model`; a \
+                              `tokenizer.json` has its own";
+                return Err(reason.to_string());
+            }
+        }
+        for source in &self.sources {
+            path("sources.to", &source.to)?;
+            if source.hub.is_some() == source.url.is_some() {
+                let to = &source.to;
+                return Err(format!("the source of `{to}` needs either `hub` or `url`"));
+            }
+            if !source.folder.is_empty() {
+                path("sources.folder", &source.folder)?;
+            }
+            for file in &source.files {
+                path("sources.files", file)?;
+            }
+            let web = |url: &String| url.starts_with("https://") || url.starts_with("http://");
+            if let Some(url) = source.url.as_ref().filter(|url| !web(url)) {
+                return Err(format!("`{url}` is no address that begins with `https://`"));
+            }
+        }
         for (medium, layout) in self.vocabulary.media.iter() {
             check_layout(medium, layout)?;
         }
@@ -91,7 +116,8 @@ fn component(place: &str, spec: &ComponentSpec, known: &[&str]) -> Check {
         ));
     }
     path(&format!("{place}.path"), &spec.path)?;
-    for file in spec.weights.iter().chain(spec.files.keys()) {
+    let weights = spec.weights.iter().map(WeightsEntry::file);
+    for file in weights.chain(spec.files.keys().map(String::as_str)) {
         path(&format!("{place}: file"), file)?;
     }
     for (file, record) in &spec.files {

@@ -12,6 +12,7 @@ mod manifest_check;
 mod mmap;
 mod prompt;
 mod safetensors_file;
+mod sentencepiece;
 mod source;
 mod text_tokenizer;
 mod tokenizer_file;
@@ -51,6 +52,23 @@ impl Bundle {
     /// Opens what `--model` names, in the usual places.
     pub fn find(wanted: &str) -> Result<Self, BundleError> {
         Self::open(Search::from_environment().find(wanted)?)
+    }
+
+    /// The same, with all files that the manifest says where to get.
+    pub fn find_whole(wanted: &str) -> Result<Self, BundleError> {
+        let bundle = Self::find(wanted)?;
+        let missing: Vec<_> = bundle.missing_sources().collect();
+        match missing.first() {
+            None => Ok(bundle),
+            Some(first) => Err(BundleError::NotPulled {
+                path: wanted.to_string(),
+                help: format!(
+                    "{} files of this model are not here, such as `{first}`; fetch them: \
+                     agpt models pull {wanted}",
+                    missing.len()
+                ),
+            }),
+        }
     }
 
     /// Opens a bundle; only the manifest is read.
@@ -154,16 +172,32 @@ impl Bundle {
         }
         let layout = &self.0.manifest.vocabulary;
         let source = &self.0.source;
-        let bytes = source.read(&layout.tokenizer)?.ok_or_else(|| BundleError::MissingFile {
-            bundle: self.name().to_string(),
-            path: layout.tokenizer.clone(),
-            help: "`vocabulary.tokenizer` of the manifest names it".to_string(),
-        })?;
+        let read = |path: &str, key: &str| {
+            source.read(path)?.ok_or_else(|| BundleError::MissingFile {
+                bundle: self.name().to_string(),
+                path: path.to_string(),
+                help: format!("`vocabulary.{key}` of the manifest names it"),
+            })
+        };
+        let bytes = read(&layout.tokenizer, "tokenizer")?;
         let path = source.display(&layout.tokenizer);
-        let file = TokenizerFile::parse(&bytes, &path, layout.legacy)?;
+        let file = if layout.tokenizer.ends_with(".model") {
+            let added = layout.added_tokens.as_deref();
+            let added = added.map(|path| read(path, "added_tokens")).transpose()?;
+            TokenizerFile::parse_sentencepiece(&bytes, added.as_deref(), &path, layout.legacy)?
+        } else {
+            TokenizerFile::parse(&bytes, &path, layout.legacy)?
+        };
         let vocabulary = Vocabulary::new(&file, layout)?;
         let text = (vocabulary, TextTokenizer::new(file, layout.legacy));
         Ok(self.0.text.get_or_init(|| text))
+    }
+
+    /// The files of the manifest's `sources` that are not there, as paths below the bundle.
+    pub fn missing_sources(&self) -> impl Iterator<Item = String> {
+        let sources = self.0.manifest.sources.iter();
+        let paths = sources.flat_map(|source| source.files.iter().map(|file| source.here(file)));
+        paths.filter(|path| !matches!(self.0.source.size(path), Ok(Some(_))))
     }
 
     /// Compares every file that the manifest has a hash of with it, and gives the number of

@@ -1,14 +1,16 @@
-//! `tokenizer.json`, taken apart: the model for plain text, and the added tokens.
+//! A tokenizer's file, taken apart: the model for plain text, and the added tokens.
 //!
 //! Hugging Face's tokenizer recognises added tokens inside any text. Here that would let a
 //! user's text speak for the assistant or open an image, so the added tokens are taken out of
 //! the file before the tokenizer is built, and only the bundle's own strings can name them.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokenizers::Tokenizer;
 
-use super::BundleError;
+use super::{BundleError, sentencepiece};
 
 /// An id beyond this is damage, not a vocabulary.
 const MAX_ID: u32 = 1 << 24;
@@ -46,8 +48,39 @@ pub(super) struct TokenizerFile {
 impl TokenizerFile {
     /// `legacy`: see [`VocabularyLayout::legacy`](super::manifest::VocabularyLayout).
     pub fn parse(bytes: &[u8], path: &str, legacy: bool) -> Result<Self, BundleError> {
+        let read = || serde_json::from_slice(bytes).map_err(|error| error.to_string());
+        Self::of(read(), path, legacy)
+    }
+
+    /// A SentencePiece model, and the `added_tokens.json` beside it: an object of token → id.
+    pub fn parse_sentencepiece(
+        bytes: &[u8],
+        added: Option<&[u8]>,
+        path: &str,
+        legacy: bool,
+    ) -> Result<Self, BundleError> {
+        let read = || {
+            let sentencepiece::Parts { normalizer, decoder, model, added: mut tokens } =
+                sentencepiece::parts(bytes)?;
+            let more: BTreeMap<String, u32> = match added {
+                Some(bytes) => serde_json::from_slice(bytes)
+                    .map_err(|error| format!("its added tokens are not readable: {error}"))?,
+                None => BTreeMap::new(),
+            };
+            let known = tokens.clone();
+            let more = more.into_iter().filter(|(content, id)| {
+                !known.iter().any(|token| token.content == *content && token.id == *id)
+            });
+            tokens.extend(more.map(|(content, id)| AddedToken { id, content, special: false }));
+            let pre_tokenizer = Value::Null;
+            Ok(File { added_tokens: tokens, normalizer, pre_tokenizer, decoder, model })
+        };
+        Self::of(read(), path, legacy)
+    }
+
+    fn of(file: Result<File, String>, path: &str, legacy: bool) -> Result<Self, BundleError> {
         let parts = || -> Result<_, String> {
-            let file: File = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+            let file = file?;
             check(&file.added_tokens)?;
             let adapt = |part: Value| if legacy { part } else { without_prefix(part) };
             // Without what would add tokens to a piece of a prompt or cut it.

@@ -58,6 +58,13 @@ impl WeightsFile {
         }
     }
 
+    /// The same file with other names for its tensors; those without one are left out.
+    pub fn renamed(mut self, name: impl Fn(&str) -> Option<String>) -> Self {
+        let tensors = self.tensors.into_iter();
+        self.tensors = tensors.filter_map(|(old, info)| Some((name(&old)?, info))).collect();
+        self
+    }
+
     /// The elements of a tensor in row-major order: where they lie, or gathered.
     pub fn bytes(&self, info: &TensorInfo, size: usize) -> Cow<'_, [u8]> {
         let bytes = self.blob.get(info.start..info.end).unwrap_or(&[]);

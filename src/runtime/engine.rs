@@ -39,7 +39,7 @@ pub struct Engine {
 impl Engine {
     /// Opens a bundle by name or folder. Reads its manifest only.
     pub fn open(model: &str, device: &Device) -> Result<Self, RunError> {
-        let bundle = Bundle::find(model).map_err(Failure::from)?;
+        let bundle = Bundle::find_whole(model).map_err(Failure::from)?;
         let device = device.open().map_err(Failure::Device)?;
         Ok(Engine {
             loader: Loader::new(bundle.clone(), device),

@@ -80,6 +80,10 @@ def main():
     (OUT / "llm").mkdir(exist_ok=True)
     (OUT / "llm" / "tokenizer.json").write_text(json.dumps(tokenizer, ensure_ascii=False, separators=(",", ":")) + "\n")
 
+    # The same as the hub's LLaMA checkpoints have it.
+    (OUT / "llm" / "tokenizer.model").write_bytes(model.getvalue())
+    (OUT / "llm" / "added_tokens.json").write_text(json.dumps({t["content"]: t["id"] for t in added if not t["special"]}, ensure_ascii=False) + "\n")
+
     ids = {token["content"]: token["id"] for token in added}
     special = {token["content"] for token in added if token["special"]}
     pattern = re.compile("(" + "|".join(re.escape(s) for s in sorted(ids, key=len, reverse=True)) + ")")

@@ -2,7 +2,7 @@
 
 import torch
 from common import FIXTURES
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 OUT = FIXTURES.parent / "torch"
 
@@ -36,6 +36,9 @@ def main():
     save_file(plain(state), OUT / "kinds.safetensors")
     save_file(plain({"model.w": base, "model.layers.0": base[0], "model.layers.bias": base[1]}), OUT / "nested.safetensors")
     save_file(plain(module.state_dict()), OUT / "module.safetensors")
+    # The language model of fixtures/bundle/sound in the other format.
+    llm = load_file(FIXTURES.parent / "bundle/sound/llm/model.safetensors")
+    torch.save(llm, OUT / "sound_llm.bin")
     for path in sorted(OUT.iterdir()):
         path.chmod(0o644)
         print(path.name, path.stat().st_size)

@@ -54,9 +54,8 @@ type Storages = BTreeMap<String, Range<usize>>;
 // ---- the two forms ------------------------------------------------------------------------
 
 fn zip_entries(bytes: &[u8]) -> Result<(Heap, Id, Storages), String> {
-    let broken = |error: zip::result::ZipError| {
-        format!("it is no whole zip file ({error}); fetch it again")
-    };
+    let broken =
+        |error: zip::result::ZipError| format!("it is no whole zip file ({error}); fetch it again");
     let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(broken)?;
     let mut entries = BTreeMap::new();
     for index in 0..archive.len() {
@@ -87,9 +86,9 @@ fn zip_entries(bytes: &[u8]) -> Result<(Heap, Id, Storages), String> {
     }
     let (heap, root, _) = pickle::read(&bytes[entries[pickle].clone()])?;
     let below = format!("{folder}data/");
-    let storages = entries.iter().filter_map(|(name, place)| {
-        Some((name.strip_prefix(&below)?.to_string(), place.clone()))
-    });
+    let storages = entries
+        .iter()
+        .filter_map(|(name, place)| Some((name.strip_prefix(&below)?.to_string(), place.clone())));
     Ok((heap, root, storages.collect()))
 }
 
@@ -136,7 +135,8 @@ fn old_form(bytes: &[u8]) -> Result<(Heap, Id, Storages), String> {
         let start = at + 8;
         let end = count.ok().and_then(|count| count.checked_mul(*size)?.checked_add(start));
         let place = end.filter(|end| *end <= bytes.len()).map(|end| start..end);
-        let place = place.ok_or_else(|| format!("it ends within storage `{key}`; fetch it again"))?;
+        let place =
+            place.ok_or_else(|| format!("it ends within storage `{key}`; fetch it again"))?;
         at = place.end;
         storages.insert(key.to_string(), place);
     }
@@ -199,19 +199,25 @@ impl Walk<'_> {
             return Ok(None);
         };
         match (module, name, args) {
-            ("torch._utils", "_rebuild_tensor_v2" | "_rebuild_tensor", [storage, offset, sizes, strides, ..]) => {
-                self.view(*storage, *offset, *sizes, *strides).map(Some)
-            }
+            (
+                "torch._utils",
+                "_rebuild_tensor_v2" | "_rebuild_tensor",
+                [storage, offset, sizes, strides, ..],
+            ) => self.view(*storage, *offset, *sizes, *strides).map(Some),
             // A tensor in a wrapper: the type and state that it had do not change its numbers.
-            ("torch._tensor", "_rebuild_from_type_v2", [callable, _, args, ..]) if depth < MAX_DEPTH => {
+            ("torch._tensor", "_rebuild_from_type_v2", [callable, _, args, ..])
+                if depth < MAX_DEPTH =>
+            {
                 self.made_by(*callable, *args, depth + 1)
             }
-            ("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state", [data, ..]) if depth < MAX_DEPTH => {
-                match heap.get(*data) {
-                    Node::Call { callable, args, .. } => self.made_by(*callable, *args, depth + 1),
-                    _ => Ok(None),
-                }
-            }
+            (
+                "torch._utils",
+                "_rebuild_parameter" | "_rebuild_parameter_with_state",
+                [data, ..],
+            ) if depth < MAX_DEPTH => match heap.get(*data) {
+                Node::Call { callable, args, .. } => self.made_by(*callable, *args, depth + 1),
+                _ => Ok(None),
+            },
             (module, name, _) if module.starts_with("torch") && name.starts_with("_rebuild") => {
                 Err(format!("it is made by {module}.{name}, which is not supported"))
             }
@@ -228,7 +234,9 @@ impl Walk<'_> {
         let place = self.storages.get(storage.key);
         let place = place.ok_or_else(|| format!("its storage `{}` is missing", storage.key))?;
         let offset = heap.int(offset).and_then(|offset| usize::try_from(offset).ok());
-        let (Some(offset), Some(shape), Some(strides)) = (offset, heap.sizes(sizes), heap.sizes(strides)) else {
+        let (Some(offset), Some(shape), Some(strides)) =
+            (offset, heap.sizes(sizes), heap.sizes(strides))
+        else {
             return Err("its sizes make no sense".to_string());
         };
         let size = element_size(storage.dtype).unwrap_or(1);
@@ -237,7 +245,8 @@ impl Walk<'_> {
             .and_then(|span| {
                 let start = offset.checked_mul(size)?.checked_add(place.start)?;
                 let end = span.checked_mul(size)?.checked_add(start)?;
-                let count = shape.iter().try_fold(1usize, |count, side| count.checked_mul(*side))?;
+                let count =
+                    shape.iter().try_fold(1usize, |count, side| count.checked_mul(*side))?;
                 let fits = end <= place.end && count.checked_mul(size)? <= place.len();
                 let strides = (!is_contiguous(&shape, &strides)).then(|| strides.clone());
                 let dtype = storage.dtype.to_string();
@@ -275,7 +284,9 @@ struct Storage<'a> {
 fn storage(heap: &Heap, id: Id) -> Result<Storage<'_>, String> {
     let unknown = || "its storage is of an unknown kind".to_string();
     let Some([kind, class, key, ..]) = heap.tuple(id) else { return Err(unknown()) };
-    let (Some("storage"), Some((_, class)), Some(key)) = (heap.text(*kind), heap.global(*class), heap.text(*key)) else {
+    let (Some("storage"), Some((_, class)), Some(key)) =
+        (heap.text(*kind), heap.global(*class), heap.text(*key))
+    else {
         return Err(unknown());
     };
     let dtype = match class {

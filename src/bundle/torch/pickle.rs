@@ -100,7 +100,14 @@ impl Heap {
 /// Reads one pickle from the beginning of `bytes`: its values, the one it stands for, and how
 /// many bytes it has.
 pub fn read(bytes: &[u8]) -> Result<(Heap, Id, usize), String> {
-    let mut machine = Machine { bytes, at: 0, heap: Heap::default(), stack: Vec::new(), marks: Vec::new(), memo: Vec::new() };
+    let mut machine = Machine {
+        bytes,
+        at: 0,
+        heap: Heap::default(),
+        stack: Vec::new(),
+        marks: Vec::new(),
+        memo: Vec::new(),
+    };
     let root = machine.run()?;
     Ok((machine.heap, root, machine.at))
 }
@@ -122,7 +129,8 @@ impl Machine<'_> {
             if code == b'.' {
                 return self.pop();
             }
-            self.step(code).map_err(|error| format!("{error} (at byte {} of its pickle)", self.at))?;
+            self.step(code)
+                .map_err(|error| format!("{error} (at byte {} of its pickle)", self.at))?;
         }
     }
 
@@ -488,7 +496,18 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for bytes in [b"".as_slice(), b".", b"(.", b"t.", b"h\x01.", b"K\x01K\x02a.", b"K\x01K\x02s.", b"X\xff\xff\xff\xff.", b"r\xff\xff\xff\xff.", b"i."] {
+        for bytes in [
+            b"".as_slice(),
+            b".",
+            b"(.",
+            b"t.",
+            b"h\x01.",
+            b"K\x01K\x02a.",
+            b"K\x01K\x02s.",
+            b"X\xff\xff\xff\xff.",
+            b"r\xff\xff\xff\xff.",
+            b"i.",
+        ] {
             assert!(read(bytes).is_err(), "{bytes:?}");
         }
     }

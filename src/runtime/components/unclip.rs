@@ -1,6 +1,8 @@
 //! Stable unCLIP as a de-tokenizer of images: SEED's reverse path gives the embedding of the
 //! codes, the diffusion decoder draws it.
 
+use std::collections::BTreeMap;
+
 use candle_core::{DType, Device, Tensor};
 use serde::Deserialize;
 
@@ -29,10 +31,41 @@ pub struct UnClipDetokenizer {
     device: Device,
 }
 
-/// `tokenizer/empty_prompt.json`: the ids of the empty prompt, padding included.
-#[derive(Deserialize)]
-struct EmptyPrompt {
-    input_ids: Vec<u32>,
+/// The ids of the empty prompt, padding included: as `tokenizer/empty_prompt.json` lists them, or
+/// from the vocabulary of a CLIP tokenizer.
+fn empty_prompt(decoder: &Component, length: usize) -> Result<Vec<u32>, BundleError> {
+    #[derive(Deserialize)]
+    struct Listed {
+        input_ids: Vec<u32>,
+    }
+    #[derive(Deserialize)]
+    struct Special {
+        bos_token: Token,
+        eos_token: Token,
+        pad_token: Token,
+    }
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Token {
+        Plain(String),
+        Described { content: String },
+    }
+    if decoder.exists("tokenizer/empty_prompt.json")? {
+        return Ok(decoder.json::<Listed>("tokenizer/empty_prompt.json")?.input_ids);
+    }
+    const VOCABULARY: &str = "tokenizer/vocab.json";
+    let vocabulary: BTreeMap<String, u32> = decoder.json(VOCABULARY)?;
+    let special: Special = decoder.json("tokenizer/special_tokens_map.json")?;
+    let id = |token: Token| {
+        let (Token::Plain(token) | Token::Described { content: token }) = token;
+        vocabulary.get(&token).copied().ok_or_else(|| BundleError::Json {
+            path: decoder.display(VOCABULARY),
+            reason: format!("it has no token `{token}`"),
+        })
+    };
+    let mut ids = vec![id(special.bos_token)?, id(special.eos_token)?];
+    ids.resize(length, id(special.pad_token)?);
+    Ok(ids)
 }
 
 impl UnClipDetokenizer {
@@ -53,9 +86,9 @@ impl UnClipDetokenizer {
         let noising: conditioning::NoisingConfig =
             decoder.json("image_noising_scheduler/scheduler_config.json")?;
         let schedule: scheduler::Config = decoder.json("scheduler/scheduler_config.json")?;
-        let prompt: EmptyPrompt = decoder.json("tokenizer/empty_prompt.json")?;
+        let prompt = empty_prompt(decoder, text_config.max_position_embeddings)?;
         let text = clip_text::ClipText::load(&text_config, part("text_encoder")?)?;
-        let ids = Tensor::new(prompt.input_ids.as_slice(), device)
+        let ids = Tensor::new(prompt.as_slice(), device)
             .and_then(|ids| ids.unsqueeze(0))
             .map_err(Error::from)?;
         let unclip = UnClip::new(

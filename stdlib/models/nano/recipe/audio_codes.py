@@ -37,9 +37,15 @@ def wave(samples):
     return torch.from_numpy(np.array(samples, dtype=np.float32) / 32768)
 
 
-def kept(name, source, make):
-    cache, checkpoint = data.WORK / f"codes-{name}.pt", data.WORK / source
-    if not cache.exists() or cache.stat().st_mtime < checkpoint.stat().st_mtime:
+def coded(name):
+    """Whether the codes are there and of the last codec."""
+    cache, checkpoint = data.WORK / f"codes-{name}.pt", data.WORK / {"speech": "speech_tokenizer.encoder.pt", "music": "music_codec.encoder.pt"}[name]
+    return cache.exists() and checkpoint.exists() and cache.stat().st_mtime >= checkpoint.stat().st_mtime
+
+
+def kept(name, make):
+    cache = data.WORK / f"codes-{name}.pt"
+    if not coded(name):
         part = cache.with_suffix(".part")
         with torch.no_grad():
             torch.save(make(), part)
@@ -55,7 +61,7 @@ def speech():
         # One at a time: the edges are mirrored, so that padding would change the codes.
         return [model.encode(wave(samples[r["first"] : r["first"] + r["count"]])[None, None])[:, 0].short() for r in rows]
 
-    for row, codes in zip(rows, kept("speech", "speech_tokenizer.encoder.pt", make)):
+    for row, codes in zip(rows, kept("speech", make)):
         row["codes"] = codes.long()
     return rows
 
@@ -67,7 +73,7 @@ def music():
         model = music_codec()
         return torch.cat([model.encode(wave(clips[i : i + 64])[:, None]).permute(1, 0, 2) for i in range(0, len(clips), 64)]).short()
 
-    for row, codes in zip(rows, kept("music", "music_codec.encoder.pt", make)):
+    for row, codes in zip(rows, kept("music", make)):
         row["codes"] = codes.long()
     return rows
 

@@ -22,6 +22,9 @@ WEIGHTS = {
 }  # fmt: skip
 
 
+MUSICAL = {"describe_music", "compose", "music_question"}
+
+
 def drawn(rng, weights):
     """How many of each kind there are in this step: a part of one is one now and then."""
     for name, weight in weights.items():
@@ -59,7 +62,8 @@ class Tasks:
             for row in self.spoken:
                 self.spoken_as[row["text"]].append(row)
             self.painted_and_spoken = [words for words in self.tidy_of if words in self.spoken_as]
-            self.pieces = [row for row in audio_codes.music() if not row["held_out"]]
+            # The music codec may take longer; what needs it comes when its codes are there.
+            self.pieces = [row for row in audio_codes.music() if not row["held_out"]] if audio_codes.coded("music") else []
 
     # ---- draws -------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from transformers import EncodecConfig, EncodecModel
 
 CHECKPOINT = data.WORK / "music_codec.pt"
 BOOKS, SIZE = 4, 256
-FIRST = 4500  # steps of the first part
+FIRST = 11000  # steps of the first part
 
 
 def config():

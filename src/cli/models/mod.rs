@@ -1,0 +1,220 @@
+//! `agpt models`: what models there are, what is in them, and how they come here.
+
+mod pull;
+
+use std::collections::BTreeSet;
+
+use candle_core::DType;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::bundle::{Bundle, BundleError, Search, Source};
+
+use crate::cli::Exit;
+use crate::cli::source::complain;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Option<Action>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// The models at hand (this is the default)
+    List,
+    /// Fetch the files of a model
+    ///
+    /// Files come from where the model's manifest says: repositories of the Hugging Face hub, by way
+    /// of its cache ($HF_HOME), or addresses. What is there already is not fetched again, and what
+    /// was begun is gone on with.
+    Pull(pull::Args),
+    /// Delete a model that was pulled
+    Rm {
+        /// Name of the model
+        model: String,
+    },
+    /// A model's components, vocabulary and defaults
+    Show {
+        /// Name or folder
+        model: String,
+    },
+    /// Write the PyTorch checkpoints of a model as safetensors files, which are then used in their
+    /// place: they load faster, and can be smaller
+    Convert {
+        /// Name or folder
+        model: String,
+        /// Precision of what is written [default: that of the checkpoint]
+        #[arg(long, value_enum)]
+        dtype: Option<Precision>,
+        /// Delete each checkpoint when its tensors are written
+        #[arg(long)]
+        remove: bool,
+    },
+    /// Compare a model's files with the hashes of its manifest
+    Verify {
+        /// Name or folder
+        model: String,
+    },
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Precision {
+    F32,
+    F16,
+    Bf16,
+}
+
+impl Precision {
+    fn dtype(self) -> DType {
+        match self {
+            Precision::F32 => DType::F32,
+            Precision::F16 => DType::F16,
+            Precision::Bf16 => DType::BF16,
+        }
+    }
+}
+
+pub fn run(args: &Args) -> Exit {
+    match args.action.as_ref().unwrap_or(&Action::List) {
+        Action::List => list(),
+        Action::Pull(args) => ended(pull::run(args)),
+        Action::Rm { model } => ended(remove(model)),
+        Action::Show { model } => with(model, show),
+        Action::Convert { model, dtype, remove } => {
+            with(model, |bundle| convert(bundle, dtype.map(Precision::dtype), *remove))
+        }
+        Action::Verify { model } => with(model, verify),
+    }
+}
+
+fn with(model: &str, then: impl FnOnce(&Bundle) -> Result<String, BundleError>) -> Exit {
+    ended(Bundle::find(model).and_then(|bundle| then(&bundle)))
+}
+
+/// Prints what was done, or why not.
+fn ended(result: Result<String, BundleError>) -> Exit {
+    match result {
+        Ok(text) => crate::cli::output::stdout(&text),
+        Err(error) => {
+            complain(&error.to_string(), None);
+            Exit::Failed
+        }
+    }
+}
+
+fn list() -> Exit {
+    let search = Search::from_environment();
+    let mut text = String::new();
+    for name in search.names() {
+        let described = search.find(&name).and_then(Bundle::open);
+        let line = match described {
+            Ok(bundle) if bundle.missing_sources().next().is_some() => {
+                let description = &bundle.manifest().description;
+                format!("{description} (not here: agpt models pull {name})")
+            }
+            Ok(bundle) => bundle.manifest().description.clone(),
+            Err(error) => format!("(cannot be read: {error})"),
+        };
+        text.push_str(&format!("{name:<16} {line}\n"));
+    }
+    crate::cli::output::stdout(&text)
+}
+
+fn remove(model: &str) -> Result<String, BundleError> {
+    let search = Search::from_environment();
+    let folder = match search.find(model)? {
+        Source::Folder(folder) if search.folders.iter().any(|at| folder.starts_with(at)) => folder,
+        source => {
+            return Err(BundleError::NotPulled {
+                path: source.display(""),
+                help: "only models that `agpt models pull` brought are removed".to_string(),
+            });
+        }
+    };
+    std::fs::remove_dir_all(&folder)
+        .map_err(|source| BundleError::Write { path: folder.display().to_string(), source })?;
+    Ok(format!("removed {}; files in the hub's cache are still there\n", folder.display()))
+}
+
+fn show(bundle: &Bundle) -> Result<String, BundleError> {
+    let manifest = bundle.manifest();
+    let mut text =
+        format!("{}: {}\nlicense: {}\n\n", manifest.name, manifest.description, manifest.license);
+    for component in bundle.components() {
+        text.push_str(&format!(
+            "{:<22} {}\n",
+            component.role().to_string(),
+            component.architecture()
+        ));
+    }
+    let missing = bundle.missing_sources().count();
+    if missing > 0 {
+        text.push_str("\nsources\n");
+        for source in &manifest.sources {
+            let place = source.hub.as_ref().or(source.url.as_ref());
+            let place = place.map_or("", String::as_str);
+            text.push_str(&format!("  {:<18} {place}\n", source.to));
+        }
+        let name = bundle.name();
+        text.push_str(&format!(
+            "\n{missing} files are not here; agpt models pull {name} fetches them\n"
+        ));
+        return Ok(text);
+    }
+    let vocabulary = bundle.vocabulary()?;
+    text.push_str(&format!(
+        "\ncontext    {} tokens\nvocabulary {} tokens\n",
+        manifest.context,
+        vocabulary.size()
+    ));
+    for (medium, tokens) in vocabulary.media() {
+        text.push_str(&format!(
+            "  {medium:<8} {} codes from id {}\n",
+            tokens.codes(),
+            tokens.first
+        ));
+    }
+    Ok(text)
+}
+
+fn convert(bundle: &Bundle, dtype: Option<DType>, remove: bool) -> Result<String, BundleError> {
+    let mut text = String::new();
+    let mut seen = BTreeSet::new();
+    for component in bundle.components() {
+        for path in component.unconverted()? {
+            let from = component.display(&path);
+            // A codec is a tokenizer and a de-tokenizer.
+            if !seen.insert(from.clone()) {
+                continue;
+            }
+            let bar = bytes_bar(component.size(&path)?, &from);
+            let target = component.convert(&path, dtype, &mut |bytes| bar.inc(bytes))?;
+            bar.finish_and_clear();
+            text.push_str(&format!("{from} -> {target}\n"));
+            if remove {
+                std::fs::remove_file(&from)
+                    .map_err(|source| BundleError::Write { path: from, source })?;
+            }
+        }
+    }
+    if text.is_empty() {
+        text = format!("{}: there is no PyTorch checkpoint to convert\n", bundle.name());
+    }
+    Ok(text)
+}
+
+fn bytes_bar(total: u64, name: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes} {eta}");
+    let bar = ProgressBar::new(total);
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.set_message(name.to_string());
+    bar
+}
+
+fn verify(bundle: &Bundle) -> Result<String, BundleError> {
+    let count = bundle.verify(|path| eprintln!("reading {path}"))?;
+    Ok(match count {
+        0 => format!("{}: the manifest has no hashes to compare with\n", bundle.name()),
+        count => format!("{}: {count} files are as the manifest says\n", bundle.name()),
+    })
+}

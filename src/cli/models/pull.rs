@@ -1,0 +1,354 @@
+//! `agpt models pull`: the files of a model, from the hub, a mirror, an address or a folder.
+//!
+//! The manifest is written last, so that a folder with a manifest has all files.
+
+use std::path::{Path, PathBuf};
+
+use crate::base::atomic::write_atomic;
+use crate::bundle::manifest::FileSource;
+use crate::bundle::{Bundle, BundleError, MANIFEST, Search, Source};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Name of a model that is known, or the folder of a manifest
+    model: String,
+    /// Folder to bring the model to [default: the user's data folder]
+    #[arg(long, value_name = "DIR")]
+    to: Option<PathBuf>,
+    /// Take files from this folder, which holds them as the repositories do
+    #[arg(long, value_name = "DIR")]
+    from: Option<PathBuf>,
+    /// Address of the hub or of a mirror of it [default: $HF_ENDPOINT, or huggingface.co]
+    #[arg(long, value_name = "URL")]
+    mirror: Option<String>,
+    /// Use only what is in the hub's cache or was fetched before
+    #[arg(long)]
+    offline: bool,
+    /// Copy files out of the hub's cache; without it they are linked
+    #[arg(long)]
+    copy: bool,
+}
+
+pub fn run(args: &Args) -> Result<String, BundleError> {
+    let bundle = Bundle::find(&args.model)?;
+    let name = bundle.name();
+    if bundle.manifest().sources.is_empty() {
+        return Ok(format!("{name}: all of it is here; its manifest names no sources\n"));
+    }
+    let folder = target(args, &bundle)?;
+    copy_own_files(&bundle, &folder)?;
+    let fetcher = fetch::Fetcher::new(args)?;
+    let (mut fetched, mut there) = (0, 0);
+    for source in &bundle.manifest().sources {
+        for file in &source.files {
+            let path = folder.join(source.here(file));
+            if path.is_file() {
+                there += 1;
+                continue;
+            }
+            make_folder(path.parent().unwrap_or(&folder))?;
+            match &args.from {
+                Some(from) => copy(&find_in(from, source, file)?, &path)?,
+                None => fetcher.fetch(source, file, &path, args.copy)?,
+            }
+            fetched += 1;
+        }
+    }
+    let manifest = bundle.source().read(MANIFEST)?;
+    if let Some(bytes) = manifest {
+        write(&folder.join(MANIFEST), &bytes)?;
+    }
+    let pulled = Bundle::open(Source::Folder(folder.clone()))?;
+    let checked = pulled.verify(|path| eprintln!("checking {path}"))?;
+    Ok(format!(
+        "{name}: {fetched} files fetched, {there} were there, {checked} compared with their hashes; \
+         in {}\n",
+        folder.display()
+    ))
+}
+
+/// Where the model goes: the folder that it has already, or one of its name.
+fn target(args: &Args, bundle: &Bundle) -> Result<PathBuf, BundleError> {
+    match (&args.to, bundle.source()) {
+        (Some(to), _) => Ok(to.clone()),
+        (None, Source::Folder(folder)) => Ok(folder.clone()),
+        (None, Source::Embedded(name)) => match Search::from_environment().folders.last() {
+            Some(folder) => Ok(folder.join(name)),
+            None => Err(BundleError::NotPulled {
+                path: name.clone(),
+                help: "there is no data folder; say where to with --to".to_string(),
+            }),
+        },
+    }
+}
+
+/// What the bundle brings itself, such as configurations that no repository has.
+fn copy_own_files(bundle: &Bundle, folder: &Path) -> Result<(), BundleError> {
+    if matches!(bundle.source(), Source::Folder(own) if own == folder) {
+        return Ok(());
+    }
+    make_folder(folder)?;
+    for path in bundle.source().list_below(".") {
+        let fetched = |source: &FileSource| source.files.iter().any(|f| source.here(f) == path);
+        if path == MANIFEST || bundle.manifest().sources.iter().any(fetched) {
+            continue;
+        }
+        if let Some(bytes) = bundle.source().read(&path)? {
+            let target = folder.join(&path);
+            make_folder(target.parent().unwrap_or(folder))?;
+            write(&target, &bytes)?;
+        }
+    }
+    Ok(())
+}
+
+/// A file of a source in a folder: below the repository's name, its last part, or `to`.
+fn find_in(from: &Path, source: &FileSource, file: &str) -> Result<PathBuf, BundleError> {
+    let hub = source.hub.as_deref().unwrap_or_default();
+    let last = hub.rsplit('/').next().unwrap_or_default();
+    let there = source.there(file);
+    let places = [
+        from.join(hub).join(&there),
+        from.join(last).join(&there),
+        from.join(source.here(file)),
+        from.join(&there),
+    ];
+    places.iter().find(|path| path.is_file()).cloned().ok_or_else(|| BundleError::Fetch {
+        what: source.here(file),
+        reason: format!("it is not in the folder; looked for `{}`", places[1].display()),
+    })
+}
+
+fn make_folder(folder: &Path) -> Result<(), BundleError> {
+    std::fs::create_dir_all(folder)
+        .map_err(|source| BundleError::Write { path: folder.display().to_string(), source })
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), BundleError> {
+    write_atomic(path, bytes)
+        .map_err(|source| BundleError::Write { path: path.display().to_string(), source })
+}
+
+/// Copies a file; under its final name it is whole.
+fn copy(from: &Path, to: &Path) -> Result<(), BundleError> {
+    let failed = |source| BundleError::Write { path: to.display().to_string(), source };
+    let part = part(to);
+    std::fs::copy(from, &part).and_then(|_| std::fs::rename(&part, to)).map_err(failed)
+}
+
+/// The name of a file while it is incomplete.
+fn part(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_os_string();
+    name.push(".part");
+    PathBuf::from(name)
+}
+
+#[cfg(feature = "hub")]
+mod fetch {
+    use std::fs::{File, OpenOptions};
+    use std::io::{self, Read, Write};
+    use std::panic::AssertUnwindSafe;
+
+    use hf_hub::api::Progress;
+    use hf_hub::api::sync::{Api, ApiBuilder};
+    use hf_hub::{Cache, Repo, RepoType};
+    use indicatif::ProgressBar;
+
+    use super::super::bytes_bar;
+    use super::{Args, BundleError, FileSource, Path};
+    use crate::base::contained::contained;
+
+    pub struct Fetcher {
+        api: Option<Api>,
+        cache: Cache,
+    }
+
+    struct Bar(Option<ProgressBar>);
+
+    impl Progress for Bar {
+        fn init(&mut self, size: usize, name: &str) {
+            self.0 = Some(bytes_bar(size as u64, name));
+        }
+
+        fn update(&mut self, size: usize) {
+            if let Some(bar) = &self.0 {
+                bar.inc(size as u64);
+            }
+        }
+
+        fn finish(&mut self) {
+            if let Some(bar) = &self.0 {
+                bar.finish_and_clear();
+            }
+        }
+    }
+
+    impl Fetcher {
+        pub fn new(args: &Args) -> Result<Self, BundleError> {
+            let offline = args.offline
+                || std::env::var_os("HF_HUB_OFFLINE").is_some_and(|value| value == "1");
+            let cache = Cache::from_env();
+            let mut builder = ApiBuilder::from_env().with_retries(3);
+            if let Some(mirror) = &args.mirror {
+                builder = builder.with_endpoint(mirror.trim_end_matches('/').to_string());
+            }
+            let api = builder.build().map_err(|error| BundleError::Fetch {
+                what: args.model.clone(),
+                reason: error.to_string(),
+            })?;
+            Ok(Fetcher { api: (!offline).then_some(api), cache })
+        }
+
+        pub fn fetch(
+            &self,
+            source: &FileSource,
+            file: &str,
+            path: &Path,
+            copy: bool,
+        ) -> Result<(), BundleError> {
+            match (&source.hub, &source.url) {
+                (Some(hub), _) => self.from_hub(hub, source, file, path, copy),
+                (None, Some(url)) => {
+                    let address = format!("{}/{file}", url.trim_end_matches('/'));
+                    if self.api.is_none() {
+                        return Err(offline(address));
+                    }
+                    from_web(&address, path)
+                }
+                (None, None) => Err(offline(source.here(file))),
+            }
+        }
+
+        fn from_hub(
+            &self,
+            hub: &str,
+            source: &FileSource,
+            file: &str,
+            path: &Path,
+            copy: bool,
+        ) -> Result<(), BundleError> {
+            let there = source.there(file);
+            let what = format!("{hub}/{there}");
+            let revision = source.revision.clone();
+            let repo = Repo::with_revision(hub.to_string(), RepoType::Model, revision);
+            let cached = match (self.cache.repo(repo.clone()).get(&there), &self.api) {
+                (Some(cached), _) => cached,
+                (None, None) => return Err(offline(what)),
+                (None, Some(api)) => {
+                    // The crate takes some malformed answers for impossible.
+                    let fetched = contained(AssertUnwindSafe(|| {
+                        api.repo(repo).download_with_progress(&there, Bar(None))
+                    }));
+                    let fetched = fetched.ok_or_else(|| "the answer makes no sense".to_string());
+                    fetched
+                        .and_then(|result| result.map_err(|error| explain(&error.to_string())))
+                        .map_err(|reason| BundleError::Fetch { what, reason })?
+                }
+            };
+            let blob = cached.canonicalize().unwrap_or(cached);
+            if copy || link(&blob, path).is_err() {
+                super::copy(&blob, path)?;
+            }
+            Ok(())
+        }
+    }
+
+    fn offline(what: String) -> BundleError {
+        let reason = "it is not in the hub's cache, and nothing is fetched with --offline";
+        BundleError::Fetch { what, reason: reason.to_string() }
+    }
+
+    /// What to do about the usual ones; what is there already stays in every case.
+    fn explain(error: &str) -> String {
+        let advice = if error.contains("401") || error.contains("403") {
+            "; the repository may be private or gated: set $HF_TOKEN"
+        } else if error.contains("404") {
+            "; there is no such file or repository there"
+        } else {
+            "; run the command again to go on from here"
+        };
+        format!("{error}{advice}")
+    }
+
+    #[cfg(unix)]
+    fn link(blob: &Path, path: &Path) -> io::Result<()> {
+        std::os::unix::fs::symlink(blob, path)
+    }
+
+    #[cfg(not(unix))]
+    fn link(_: &Path, _: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Fetches an address into a file, from where an earlier try ended.
+    fn from_web(address: &str, path: &Path) -> Result<(), BundleError> {
+        let failed = |reason: String| BundleError::Fetch { what: address.to_string(), reason };
+        let part = super::part(path);
+        let have = part.metadata().map_or(0, |meta| meta.len());
+        let agent: ureq::Agent = ureq::Agent::config_builder().build().into();
+        let answer = agent.get(address).header("Range", &format!("bytes={have}-")).call();
+        let mut answer = answer.map_err(|error| failed(explain(&error.to_string())))?;
+        // A server that knows no ranges sends all of it again.
+        let resumed = answer.status() == 206;
+        let have = if resumed { have } else { 0 };
+        let length = answer.headers().get("content-length");
+        let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        let mut file = OpenOptions::new()
+            .create(true)
+            .write(true)
+            .append(resumed)
+            .truncate(!resumed)
+            .open(&part)
+            .map_err(|error| failed(error.to_string()))?;
+        let bar = bytes_bar(have + length.unwrap_or(0), address);
+        bar.set_position(have);
+        let got = save(&mut answer.body_mut().as_reader(), &mut file, &bar);
+        let got = got.map_err(|error| failed(explain(&error.to_string())))?;
+        bar.finish_and_clear();
+        if length.is_some_and(|length| length != got) {
+            return Err(failed(explain("the connection ended early")));
+        }
+        std::fs::rename(&part, path).map_err(|error| failed(error.to_string()))
+    }
+
+    fn save(reader: &mut impl Read, file: &mut File, bar: &ProgressBar) -> io::Result<u64> {
+        let mut buffer = vec![0; 1 << 16];
+        let mut total = 0;
+        loop {
+            let count = reader.read(&mut buffer)?;
+            if count == 0 {
+                file.sync_all()?;
+                return Ok(total);
+            }
+            file.write_all(&buffer[..count])?;
+            total += count as u64;
+            bar.inc(count as u64);
+        }
+    }
+}
+
+#[cfg(not(feature = "hub"))]
+mod fetch {
+    use super::{Args, BundleError, FileSource, Path};
+
+    pub struct Fetcher;
+
+    impl Fetcher {
+        pub fn new(_: &Args) -> Result<Self, BundleError> {
+            Ok(Fetcher)
+        }
+
+        pub fn fetch(
+            &self,
+            source: &FileSource,
+            file: &str,
+            _: &Path,
+            _: bool,
+        ) -> Result<(), BundleError> {
+            Err(BundleError::Fetch {
+                what: source.here(file),
+                reason: "this agpt was built without the feature `hub`; use --from".to_string(),
+            })
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! `agpt models pull` against a server that answers as the hub does, with faults.
+
+#![cfg(feature = "hub")]
+
+mod support;
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use support::{agpt, copy_of, json, stderr, temp, write_pipeline};
+
+/// Serves the files below a folder: `/REPO/resolve/main/PATH` as the hub, `/web/PATH` plainly.
+struct Server {
+    address: String,
+    /// Requests for whole files (not the hub's question for one byte), by path.
+    asked: Arc<Mutex<HashMap<String, Vec<u64>>>>,
+    /// How many of the next answers break off in the middle.
+    faults: Arc<AtomicUsize>,
+}
+
+impl Server {
+    fn start(root: PathBuf) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let (asked, faults) = (Arc::default(), Arc::default());
+        let server = Server { address, asked: Arc::clone(&asked), faults: Arc::clone(&faults) };
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let _ = answer(stream, &root, &asked, &faults);
+            }
+        });
+        server
+    }
+
+    fn asked(&self, path: &str) -> Vec<u64> {
+        self.asked.lock().unwrap().get(path).cloned().unwrap_or_default()
+    }
+}
+
+fn answer(
+    mut stream: TcpStream,
+    root: &Path,
+    asked: &Mutex<HashMap<String, Vec<u64>>>,
+    faults: &AtomicUsize,
+) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream.try_clone()?);
+    let mut line = String::new();
+    reader.read_line(&mut line)?;
+    let address = line.split(' ').nth(1).unwrap_or_default().to_string();
+    let mut range = None;
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line)? == 0 || line == "\r\n" {
+            break;
+        }
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("range: bytes=") {
+            range =
+                value.trim().split_once('-').map(|(from, to)| (from.to_string(), to.to_string()));
+        }
+    }
+    let path = address.trim_start_matches("/web/").trim_start_matches('/');
+    let path = path.split_once("/resolve/main/").map_or(path, |(_, path)| path);
+    let Ok(bytes) = fs::read(root.join(path)) else {
+        return stream.write_all(
+            b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+        );
+    };
+    let (from, to) = range.unwrap_or_default();
+    let from: usize = from.parse().unwrap_or(0);
+    let end = to.parse().map_or(bytes.len(), |to: usize| (to + 1).min(bytes.len()));
+    let body = &bytes[from.min(end)..end];
+    let tag = agpt::base::hash::Digest::of(&bytes).hex();
+    write!(
+        stream,
+        "HTTP/1.1 206 Partial Content\r\nContent-Length: {}\r\nContent-Range: bytes {from}-{}/{}\r\n\
+         ETag: \"{tag}\"\r\nX-Repo-Commit: {}\r\nConnection: close\r\n\r\n",
+        body.len(),
+        end.saturating_sub(1),
+        bytes.len(),
+        "0".repeat(40),
+    )?;
+    let whole = to.is_empty();
+    let fault = whole
+        && body.len() > 1000
+        && faults.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok();
+    if whole {
+        asked.lock().unwrap().entry(path.to_string()).or_default().push(from as u64);
+    }
+    stream.write_all(if fault { &body[..body.len() / 2] } else { body })
+}
+
+const SOURCES: &str = r#"
+sources:
+  - { to: llm, hub: someone/sound, folder: llm, files: [model.safetensors, config.json] }
+  - { to: speech_tokenizer, url: "ADDRESS/web/speech_tokenizer", files: [model.safetensors] }
+"#;
+
+/// A bundle without the files that its manifest says where to get.
+fn incomplete(address: &str) -> tempfile::TempDir {
+    let folder = copy_of("tests/fixtures/bundle/sound");
+    let manifest = folder.path().join("bundle.yaml");
+    let text = fs::read_to_string(&manifest).unwrap() + &SOURCES.replace("ADDRESS", address);
+    fs::write(&manifest, text).unwrap();
+    for path in ["llm/model.safetensors", "llm/config.json", "speech_tokenizer/model.safetensors"] {
+        fs::remove_file(folder.path().join(path)).unwrap();
+    }
+    folder
+}
+
+fn pull(model: &Path, to: &Path, home: &Path, more: &[&str]) -> std::process::Output {
+    let model = model.display().to_string();
+    let mut command = agpt(["models", "pull", &model, "--to"]);
+    command
+        .arg(to)
+        .args(more)
+        .env("HF_HOME", home)
+        .env_remove("HF_ENDPOINT")
+        .env_remove("HF_TOKEN");
+    command.output().unwrap()
+}
+
+fn runs(model: &Path) -> serde_json::Value {
+    let folder = temp();
+    let pipeline = write_pipeline(
+        folder.path(),
+        "pub pipeline hear(recording: speech) -> tokens<speech> {\n  return encode recording\n}\n",
+    );
+    let model = model.display().to_string();
+    let recording = "tests/fixtures/sound/stereo.wav";
+    let args = ["run", &pipeline, "--recording", recording, "--model", &model, "--json"];
+    json(&agpt(args).output().unwrap())["results"]["hear"].clone()
+}
+
+#[test]
+fn files_come_from_the_hub_and_from_addresses() {
+    let whole = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/bundle/sound");
+    let server = Server::start(whole.clone());
+    let (model, home, out) = (incomplete(&server.address), temp(), temp());
+    let target = out.path().join("sound");
+
+    // The hub's answers break off twice; within one command it is gone on from there.
+    server.faults.store(1, Ordering::SeqCst);
+    let mirror = ["--mirror", &server.address];
+    let output = pull(model.path(), &target, home.path(), &mirror);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let starts = server.asked("llm/model.safetensors");
+    assert!(starts.len() == 2 && starts[0] == 0 && starts[1] > 0, "{starts:?}");
+    for path in ["llm/model.safetensors", "llm/config.json", "speech_tokenizer/model.safetensors"] {
+        assert_eq!(fs::read(target.join(path)).unwrap(), fs::read(whole.join(path)).unwrap());
+    }
+    assert_eq!(runs(&target), runs(&whole));
+
+    // Again: nothing is fetched. Elsewhere, offline: the hub's part is in the cache, the other is not.
+    let again = pull(model.path(), &target, home.path(), &mirror);
+    assert!(String::from_utf8_lossy(&again.stdout).contains("0 files fetched, 3 were there"));
+    let elsewhere = out.path().join("offline");
+    let offline = pull(model.path(), &elsewhere, home.path(), &["--offline"]);
+    assert_eq!(offline.status.code(), Some(3));
+    assert!(stderr(&offline).contains("it is not in the hub's cache"), "{}", stderr(&offline));
+    assert!(elsewhere.join("llm/model.safetensors").exists());
+    assert!(!elsewhere.join("bundle.yaml").exists(), "an incomplete model looks complete");
+}
+
+#[test]
+fn an_interrupted_address_is_gone_on_with() {
+    let whole = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/bundle/sound");
+    let server = Server::start(whole.clone());
+    let (model, home, out) = (incomplete(&server.address), temp(), temp());
+    fs::copy(whole.join("llm/model.safetensors"), model.path().join("llm/model.safetensors"))
+        .unwrap();
+    let target = out.path().join("sound");
+    fs::create_dir_all(target.join("llm")).unwrap();
+    for name in ["model.safetensors", "config.json"] {
+        fs::copy(whole.join("llm").join(name), target.join("llm").join(name)).unwrap();
+    }
+    let mirror = ["--mirror", &server.address];
+    server.faults.store(1, Ordering::SeqCst);
+    let broken = pull(model.path(), &target, home.path(), &mirror);
+    assert_eq!(broken.status.code(), Some(3), "{}", stderr(&broken));
+    assert!(stderr(&broken).contains("run the command again"), "{}", stderr(&broken));
+    let weights = target.join("speech_tokenizer/model.safetensors");
+    assert!(!weights.exists(), "half a file under its name");
+    let whole_again = pull(model.path(), &target, home.path(), &mirror);
+    assert!(whole_again.status.success(), "{}", stderr(&whole_again));
+    let starts = server.asked("speech_tokenizer/model.safetensors");
+    assert!(starts.len() == 2 && starts[1] > 0, "{starts:?}");
+    assert_eq!(
+        fs::read(weights).unwrap(),
+        fs::read(whole.join("speech_tokenizer/model.safetensors")).unwrap()
+    );
+}
+
+#[test]
+fn a_folder_serves_as_well_and_what_is_missing_is_named() {
+    let whole = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/bundle/sound");
+    let (model, home, out) = (incomplete("http://127.0.0.1:9"), temp(), temp());
+    let target = out.path().join("sound");
+    let from = whole.display().to_string();
+    let output = pull(model.path(), &target, home.path(), &["--from", &from]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(runs(&target), runs(&whole));
+    let empty = temp();
+    let from = empty.path().display().to_string();
+    let output = pull(model.path(), &out.path().join("other"), home.path(), &["--from", &from]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(stderr(&output).contains("`llm/model.safetensors`"), "{}", stderr(&output));
+}
