@@ -34,6 +34,7 @@ def weights(path, state):
     path = BUNDLE / path
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file({k: v.detach().to(torch.bfloat16).contiguous() for k, v in state.items()}, path)
+    path.chmod(0o644)
 
 
 def llm():
