@@ -94,10 +94,18 @@ fn nano_is_inside_the_binary() {
     let bundle = Bundle::open(Search::default().find("nano").unwrap()).unwrap();
     assert_eq!(bundle.name(), "nano");
     assert_eq!(bundle.llm().architecture(), "llama");
-    assert!(bundle.tokenizer(Medium::Image).is_ok() && bundle.detokenizer(Medium::Image).is_ok());
+    for medium in [Medium::Image, Medium::Speech, Medium::Music] {
+        assert!(bundle.tokenizer(medium).is_ok() && bundle.detokenizer(medium).is_ok());
+    }
+}
+
+#[test]
+fn a_bundle_without_a_medium_says_what_it_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = bundle_at(folder.path(), TINY).unwrap();
     assert_eq!(
         bundle.tokenizer(Medium::Speech).err().unwrap().to_string(),
-        "the bundle `nano` has no speech tokenizer; image can be given to it; for more use \
+        "the bundle `tiny` has no speech tokenizer; image can be given to it; for more use \
          another model (--model)"
     );
 }

@@ -79,8 +79,8 @@ fn mistakes_leave_the_conversation_as_it_is() {
     assert!(stdout(&output).contains(":save FILE"), "{}", stdout(&output));
     assert!(!Path::new("here.txt").exists());
     // What the model cannot do is said, and the next turn goes on.
-    let lines = ":reply speech\nsay hello\n:reply text\nDescribe this picture.\n";
-    let output = chat(&[], lines);
-    assert!(stderr(&output).contains("speech"), "{}", stderr(&output));
+    let lines = ":reply image\npaint hello\n:reply text\nDescribe this picture.\n";
+    let output = chat(&["--model", "tests/fixtures/bundle/sound"], lines);
+    assert!(stderr(&output).contains("image"), "{}", stderr(&output));
     assert!(!stdout(&output).trim().is_empty());
 }

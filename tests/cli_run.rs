@@ -242,11 +242,12 @@ fn media_that_the_model_lacks_are_explained() {
     let folder = temp();
     let file = write_pipeline(
         folder.path(),
-        "pipeline talk(words: text) -> speech {\n  return generate speech from words\n}\n",
+        "pipeline draw(words: text) -> image {\n  return generate image from words\n}\n",
     );
-    let output = agpt(["run", &file, "--words", "hello"]).output().unwrap();
+    let model = "tests/fixtures/bundle/sound";
+    let output = agpt(["run", &file, "--words", "hello", "--model", model]).output().unwrap();
     assert_eq!(output.status.code(), Some(3));
-    assert!(stderr(&output).contains("has no speech"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("has no image"), "{}", stderr(&output));
 }
 
 #[test]

@@ -54,7 +54,7 @@ const FORMATS: [&[&str]; 2] = [&[".safetensors"], &[".bin", ".pt", ".pth", ".ckp
 const HASHED_AT_ONCE: u64 = 64 << 20;
 
 /// The safetensors file that stands for a file of weights.
-fn converted(path: &str) -> String {
+pub(super) fn converted(path: &str) -> String {
     let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
     format!("{}{stem}.safetensors", path.strip_suffix(name).unwrap_or_default())
@@ -245,6 +245,13 @@ impl Component {
         progress: &mut dyn FnMut(u64),
     ) -> Result<String, BundleError> {
         let target = converted(path);
+        // Two checkpoints of one name would become one file.
+        if self.exists(&target)? {
+            return Err(BundleError::Write {
+                path: self.display(&target),
+                source: std::io::Error::other("there is such a file already"),
+            });
+        }
         let Source::Folder(folder) = self.source() else {
             return Err(BundleError::Write {
                 path: self.display(&target),

@@ -56,6 +56,10 @@ impl Manifest {
         }
         for source in &self.sources {
             path("sources.to", &source.to)?;
+            path("sources.revision", &source.revision)?;
+            if let Some(hub) = &source.hub {
+                path("sources.hub", hub)?;
+            }
             if source.hub.is_some() == source.url.is_some() {
                 let to = &source.to;
                 return Err(format!("the source of `{to}` needs either `hub` or `url`"));

@@ -154,7 +154,9 @@ impl Search {
     pub fn from_environment() -> Self {
         let mut folders = Vec::new();
         if let Some(value) = std::env::var_os("AGPT_MODELS").filter(|value| !value.is_empty()) {
-            folders.extend(std::env::split_paths(&value));
+            // An empty part would be every folder.
+            let parts = std::env::split_paths(&value);
+            folders.extend(parts.filter(|part| !part.as_os_str().is_empty()));
         }
         if let Some(dirs) = directories::ProjectDirs::from("", "", "agpt") {
             folders.push(dirs.data_dir().join("models"));

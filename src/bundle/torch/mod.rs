@@ -23,6 +23,9 @@ const ZIP: &[u8] = b"PK\x03\x04";
 const OLD: &[u8] = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.";
 /// Dicts within dicts, as far as names are made of them.
 const MAX_DEPTH: usize = 8;
+/// The longest name of a tensor, in bytes, and the most sides that it may have.
+const MAX_NAME: usize = 4096;
+const MAX_SIDES: usize = 16;
 /// No checkpoint has as many entries; one that refers to the same dict again and again could.
 const MAX_VISITS: usize = 1 << 20;
 
@@ -173,8 +176,12 @@ impl Walk<'_> {
         if depth == MAX_DEPTH {
             return Ok(());
         }
+        self.visits += items.len();
         for (key, value) in items {
             let key = match heap.get(*key) {
+                Node::Text(text) if name.len() + text.len() > MAX_NAME => {
+                    return Err("the name of a tensor is too long".to_string());
+                }
                 Node::Text(text) => text.clone(),
                 Node::Int(number) => number.to_string(),
                 _ => continue,
@@ -239,6 +246,9 @@ impl Walk<'_> {
         else {
             return Err("its sizes make no sense".to_string());
         };
+        if shape.len() > MAX_SIDES {
+            return Err(format!("it has {} sides", shape.len()));
+        }
         let size = element_size(storage.dtype).unwrap_or(1);
         span(&shape, &strides)
             .filter(|_| shape.len() == strides.len())

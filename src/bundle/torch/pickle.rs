@@ -7,6 +7,11 @@
 //! Values live in one vector and refer to each other by number, so that shared, deep or cyclic
 //! structures cost nothing to drop. Opcodes: CPython, Lib/pickletools.py.
 
+/// No Python object has a longer name.
+const MAX_NAME: usize = 256;
+/// The largest pickle that is read, in bytes: that of a checkpoint with a million tensors.
+const MAX_PICKLE: usize = 256 << 20;
+
 /// A value's number in its [`Heap`].
 pub type Id = u32;
 
@@ -100,6 +105,7 @@ impl Heap {
 /// Reads one pickle from the beginning of `bytes`: its values, the one it stands for, and how
 /// many bytes it has.
 pub fn read(bytes: &[u8]) -> Result<(Heap, Id, usize), String> {
+    let bytes = &bytes[..bytes.len().min(MAX_PICKLE)];
     let mut machine = Machine {
         bytes,
         at: 0,
@@ -204,8 +210,9 @@ impl Machine<'_> {
             }
             b'V' | b'S' => {
                 let line = self.line()?;
-                let quoted = line.len() >= 2 && line.starts_with(['\'', '"']);
-                let text = if code == b'S' && quoted { &line[1..line.len() - 1] } else { &line };
+                let quoted = |mark: char| line.strip_prefix(mark)?.strip_suffix(mark);
+                let inner = if code == b'S' { quoted('\'').or_else(|| quoted('"')) } else { None };
+                let text = inner.unwrap_or(&line);
                 self.push(Node::Text(text.to_string()))?;
             }
             // SHORT_BINBYTES, BINBYTES, BINBYTES8, BYTEARRAY8
@@ -301,7 +308,10 @@ impl Machine<'_> {
             }
             0x93 => {
                 let (name, module) = (self.pop()?, self.pop()?);
-                let text = |id| self.heap.text(id).map(str::to_string).ok_or("a name is no text");
+                let text = |id| {
+                    let name = self.heap.text(id).filter(|name| name.len() <= MAX_NAME);
+                    name.map(str::to_string).ok_or("a name is no text, or too long")
+                };
                 let (module, name) = (text(module)?, text(name)?);
                 self.push(Node::Global(module, name))?;
             }
@@ -428,8 +438,8 @@ impl Machine<'_> {
 
     fn remember(&mut self, index: usize) -> Result<(), String> {
         let top = self.top()?;
-        // As many as there are bytes is more than any honest file numbers.
-        if index > self.bytes.len() {
+        // Nobody numbers more than there are values; a few may be left out.
+        if index > 2 * self.heap.nodes.len() + 1024 {
             return Err("a memo's number is too large".to_string());
         }
         if self.memo.len() <= index {

@@ -121,18 +121,24 @@ fn list() -> Exit {
 }
 
 fn remove(model: &str) -> Result<String, BundleError> {
-    let search = Search::from_environment();
-    let folder = match search.find(model)? {
-        Source::Folder(folder) if search.folders.iter().any(|at| folder.starts_with(at)) => folder,
-        source => {
-            return Err(BundleError::NotPulled {
-                path: source.display(""),
-                help: "only models that `agpt models pull` brought are removed".to_string(),
-            });
-        }
+    let refused =
+        |help: &str| BundleError::NotPulled { path: model.to_string(), help: help.to_string() };
+    if model.contains(['/', '\\']) || model.starts_with('.') {
+        return Err(refused("give the name of a model; folders of your own are yours to delete"));
+    }
+    let source = Search::from_environment().find(model)?;
+    let pulled = !Bundle::open(source.clone())?.manifest().sources.is_empty();
+    let Source::Folder(folder) = source else {
+        return Err(refused("it is not here, or inside of the program"));
     };
-    std::fs::remove_dir_all(&folder)
-        .map_err(|source| BundleError::Write { path: folder.display().to_string(), source })?;
+    if !pulled {
+        return Err(refused("only models that `agpt models pull` can bring again are removed"));
+    }
+    // A link to a folder elsewhere is only a link.
+    let linked = std::fs::symlink_metadata(&folder).is_ok_and(|meta| meta.is_symlink());
+    let removed =
+        if linked { std::fs::remove_file(&folder) } else { std::fs::remove_dir_all(&folder) };
+    removed.map_err(|source| BundleError::Write { path: folder.display().to_string(), source })?;
     Ok(format!("removed {}; files in the hub's cache are still there\n", folder.display()))
 }
 

@@ -42,9 +42,16 @@ pub fn run(args: &Args) -> Result<String, BundleError> {
     for source in &bundle.manifest().sources {
         for file in &source.files {
             let path = folder.join(source.here(file));
-            if path.is_file() {
+            // What was converted needs no checkpoint.
+            if path.is_file() || path.with_extension("safetensors").is_file() {
                 there += 1;
                 continue;
+            }
+            // A link into a cache that was emptied.
+            if path.is_symlink() {
+                let failed =
+                    |source| BundleError::Write { path: path.display().to_string(), source };
+                std::fs::remove_file(&path).map_err(failed)?;
             }
             make_folder(path.parent().unwrap_or(&folder))?;
             match &args.from {
@@ -84,19 +91,28 @@ fn target(args: &Args, bundle: &Bundle) -> Result<PathBuf, BundleError> {
 
 /// What the bundle brings itself, such as configurations that no repository has.
 fn copy_own_files(bundle: &Bundle, folder: &Path) -> Result<(), BundleError> {
-    if matches!(bundle.source(), Source::Folder(own) if own == folder) {
+    make_folder(folder)?;
+    let same = |own: &Path| own.canonicalize().ok() == folder.canonicalize().ok();
+    if matches!(bundle.source(), Source::Folder(own) if same(own)) {
         return Ok(());
     }
-    make_folder(folder)?;
     for path in bundle.source().list_below(".") {
         let fetched = |source: &FileSource| source.files.iter().any(|f| source.here(f) == path);
-        if path == MANIFEST || bundle.manifest().sources.iter().any(fetched) {
+        if path == MANIFEST
+            || path.ends_with(".part")
+            || bundle.manifest().sources.iter().any(fetched)
+        {
             continue;
         }
-        if let Some(bytes) = bundle.source().read(&path)? {
-            let target = folder.join(&path);
-            make_folder(target.parent().unwrap_or(folder))?;
-            write(&target, &bytes)?;
+        let target = folder.join(&path);
+        make_folder(target.parent().unwrap_or(folder))?;
+        match bundle.source() {
+            Source::Folder(own) => copy(&own.join(&path), &target)?,
+            embedded => {
+                if let Some(bytes) = embedded.read(&path)? {
+                    write(&target, &bytes)?;
+                }
+            }
         }
     }
     Ok(())
@@ -148,6 +164,8 @@ mod fetch {
     use std::fs::{File, OpenOptions};
     use std::io::{self, Read, Write};
     use std::panic::AssertUnwindSafe;
+    use std::path::PathBuf;
+    use std::time::Duration;
 
     use hf_hub::api::Progress;
     use hf_hub::api::sync::{Api, ApiBuilder};
@@ -157,6 +175,8 @@ mod fetch {
     use super::super::bytes_bar;
     use super::{Args, BundleError, FileSource, Path};
     use crate::base::contained::contained;
+
+    const RETRIES: u32 = 3;
 
     pub struct Fetcher {
         api: Option<Api>,
@@ -186,9 +206,17 @@ mod fetch {
     impl Fetcher {
         pub fn new(args: &Args) -> Result<Self, BundleError> {
             let offline = args.offline
-                || std::env::var_os("HF_HUB_OFFLINE").is_some_and(|value| value == "1");
+                || std::env::var("HF_HUB_OFFLINE").is_ok_and(|value| {
+                    matches!(&*value.to_lowercase(), "1" | "on" | "yes" | "true")
+                });
             let cache = Cache::from_env();
-            let mut builder = ApiBuilder::from_env().with_retries(3);
+            // The crate's own retries begin anew behind what is there; ours begin at its end.
+            let mut builder = ApiBuilder::from_env().with_retries(0);
+            if let Ok(token) = std::env::var("HF_TOKEN")
+                && !token.is_empty()
+            {
+                builder = builder.with_token(Some(token));
+            }
             if let Some(mirror) = &args.mirror {
                 builder = builder.with_endpoint(mirror.trim_end_matches('/').to_string());
             }
@@ -236,13 +264,10 @@ mod fetch {
                 (None, None) => return Err(offline(what)),
                 (None, Some(api)) => {
                     // The crate takes some malformed answers for impossible.
-                    let fetched = contained(AssertUnwindSafe(|| {
-                        api.repo(repo).download_with_progress(&there, Bar(None))
-                    }));
-                    let fetched = fetched.ok_or_else(|| "the answer makes no sense".to_string());
+                    let fetched = contained(AssertUnwindSafe(|| download(api, &repo, &there)));
                     fetched
-                        .and_then(|result| result.map_err(|error| explain(&error.to_string())))
-                        .map_err(|reason| BundleError::Fetch { what, reason })?
+                        .unwrap_or_else(|| Err("the answer makes no sense".to_string()))
+                        .map_err(|reason| BundleError::Fetch { what, reason: explain(&reason) })?
                 }
             };
             let blob = cached.canonicalize().unwrap_or(cached);
@@ -251,6 +276,29 @@ mod fetch {
             }
             Ok(())
         }
+    }
+
+    /// Fetches a file into the hub's cache; each try goes on where the last one ended.
+    fn download(api: &Api, repo: &Repo, there: &str) -> Result<PathBuf, String> {
+        let repository = api.repo(repo.clone());
+        let size = api.metadata(&repository.url(there)).map_err(|error| error.to_string())?.size();
+        let mut tries = 0;
+        let path = loop {
+            match repository.download_with_progress(there, Bar(None)) {
+                Ok(path) => break path,
+                Err(_) if tries < RETRIES => tries += 1,
+                Err(error) => return Err(error.to_string()),
+            }
+            std::thread::sleep(Duration::from_secs(1 << tries));
+        };
+        let got = path.metadata().map_or(0, |meta| meta.len());
+        if got == size as u64 {
+            return Ok(path);
+        }
+        // What is wrong in the cache would stay so.
+        let blob = path.canonicalize().unwrap_or(path);
+        let _ = std::fs::remove_file(blob);
+        Err(format!("{got} bytes came where {size} were promised"))
     }
 
     fn offline(what: String) -> BundleError {
@@ -285,9 +333,25 @@ mod fetch {
         let failed = |reason: String| BundleError::Fetch { what: address.to_string(), reason };
         let part = super::part(path);
         let have = part.metadata().map_or(0, |meta| meta.len());
-        let agent: ureq::Agent = ureq::Agent::config_builder().build().into();
-        let answer = agent.get(address).header("Range", &format!("bytes={have}-")).call();
-        let mut answer = answer.map_err(|error| failed(explain(&error.to_string())))?;
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .timeout_connect(Some(Duration::from_secs(30)))
+            .timeout_recv_response(Some(Duration::from_secs(60)))
+            .build()
+            .into();
+        // Ranges count the bytes that come; they are to be those of the file.
+        let mut request = agent.get(address).header("Accept-Encoding", "identity");
+        if have > 0 {
+            request = request.header("Range", &format!("bytes={have}-"));
+        }
+        let mut answer = match request.call() {
+            Ok(answer) => answer,
+            // What is there is as long as the file, or longer: it is begun anew.
+            Err(ureq::Error::StatusCode(416)) => {
+                std::fs::remove_file(&part).map_err(|error| failed(error.to_string()))?;
+                return from_web(address, path);
+            }
+            Err(error) => return Err(failed(explain(&error.to_string()))),
+        };
         // A server that knows no ranges sends all of it again.
         let resumed = answer.status() == 206;
         let have = if resumed { have } else { 0 };
