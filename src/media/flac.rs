@@ -67,7 +67,7 @@ pub fn read_flac_comment(bytes: &[u8]) -> Option<String> {
 }
 
 fn comment_in(block: &[u8]) -> Option<String> {
-    fn number<'a>(bytes: &mut &'a [u8]) -> Option<usize> {
+    fn number(bytes: &mut &[u8]) -> Option<usize> {
         let (number, behind) = bytes.split_first_chunk::<4>()?;
         *bytes = behind;
         Some(u32::from_le_bytes(*number) as usize)

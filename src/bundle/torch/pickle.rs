@@ -147,7 +147,7 @@ impl Machine<'_> {
             0x95 => drop(self.take(8)?),
             b'(' => self.marks.push(self.stack.len()),
             b'0' => drop(self.pop()?),
-            b'1' => drop(self.to_mark()?),
+            b'1' => drop(self.pop_to_mark()?),
             b'2' => {
                 let top = self.top()?;
                 self.stack.push(top);
@@ -234,21 +234,21 @@ impl Machine<'_> {
             // EMPTY_SET, FROZENSET
             0x8f => self.push(Node::Other("a set"))?,
             0x90 | 0x91 => {
-                self.to_mark()?;
+                self.pop_to_mark()?;
                 if code == 0x91 {
                     self.push(Node::Other("a set"))?;
                 }
             }
             b't' => {
-                let items = self.to_mark()?;
+                let items = self.pop_to_mark()?;
                 self.push(Node::Tuple(items))?;
             }
             b'l' => {
-                let items = self.to_mark()?;
+                let items = self.pop_to_mark()?;
                 self.push(Node::List(items))?;
             }
             b'd' => {
-                let items = pairs(self.to_mark()?)?;
+                let items = pairs(self.pop_to_mark()?)?;
                 self.push(Node::Dict(items))?;
             }
             0x85..=0x87 => {
@@ -264,7 +264,7 @@ impl Machine<'_> {
                 self.append(vec![item])?;
             }
             b'e' => {
-                let items = self.to_mark()?;
+                let items = self.pop_to_mark()?;
                 self.append(items)?;
             }
             b's' => {
@@ -272,7 +272,7 @@ impl Machine<'_> {
                 self.set(vec![(key, value)])?;
             }
             b'u' => {
-                let items = pairs(self.to_mark()?)?;
+                let items = pairs(self.pop_to_mark()?)?;
                 self.set(items)?;
             }
             // PUT, BINPUT, LONG_BINPUT, MEMOIZE
@@ -411,7 +411,7 @@ impl Machine<'_> {
         Ok(top)
     }
 
-    fn to_mark(&mut self) -> Result<Vec<Id>, String> {
+    fn pop_to_mark(&mut self) -> Result<Vec<Id>, String> {
         let mark = self.marks.pop().ok_or("a mark is missing")?;
         Ok(self.stack.split_off(mark))
     }

@@ -235,7 +235,7 @@ mod fetch {
             copy: bool,
         ) -> Result<(), BundleError> {
             match (&source.hub, &source.url) {
-                (Some(hub), _) => self.from_hub(hub, source, file, path, copy),
+                (Some(hub), _) => self.take_from_hub(hub, source, file, path, copy),
                 (None, Some(url)) => {
                     let address = format!("{}/{file}", url.trim_end_matches('/'));
                     if self.api.is_none() {
@@ -247,7 +247,7 @@ mod fetch {
             }
         }
 
-        fn from_hub(
+        fn take_from_hub(
             &self,
             hub: &str,
             source: &FileSource,
