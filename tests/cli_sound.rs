@@ -227,6 +227,22 @@ fn flac_holds_the_same_samples_and_recipe() {
 }
 
 #[test]
+fn several_sounds_do_not_go_into_one_file() {
+    let folder = temp();
+    let file = write_pipeline(
+        folder.path(),
+        "use std/tasks { speak }\n\npub pipeline both(words: list<text>) -> list<speech> {\n  \
+         return [generate speech from speak(word) for word in words]\n}\n",
+    );
+    let out = folder.path().join("one.wav").display().to_string();
+    let args = ["--words", "a", "b", "--model", MODEL, "--out", &out];
+    let output = agpt(["run", &file]).args(args).output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    assert!(stderr(&output).contains("give a folder"), "{}", stderr(&output));
+    assert!(!Path::new(&out).exists());
+}
+
+#[test]
 fn a_model_without_sound_says_so_before_anything_is_loaded() {
     let bench = Bench::new();
     let args = ["--pipeline", "say", "--words", "hello", "--model", "tests/fixtures/bundle/tiny"];

@@ -36,6 +36,40 @@ fn numbers(value: &serde_json::Value) -> Vec<u32> {
     value.as_array().unwrap().iter().map(|n| n.as_u64().unwrap() as u32).collect()
 }
 
+/// The prompt about a medium and the greedy reply to it, against those of the recipe.
+fn assert_reply(engine: &mut Engine, medium: Medium, codes: &[u32], expected: &Expected) {
+    let Expected { name, instruction, prompt_ids, reply_ids, reply } = expected;
+    let parts = vec![Part::Text(instruction.clone()), Part::Tokens(medium, codes.to_vec())];
+    let turn = Turn { role: Role::User, parts };
+    let bundle = engine.bundle().clone();
+    let prompt = bundle.prompt_builder().unwrap().build(&[turn], Medium::Text).unwrap();
+    assert_eq!(prompt.ids, numbers(prompt_ids), "prompt of {name}");
+
+    let parts =
+        vec![PromptPart::Text(instruction.clone()), PromptPart::Tokens(medium, codes.into())];
+    let turns = vec![PromptTurn { role: Role::User, parts }];
+    let prompt = Prompt { turns, out: Type::TEXT };
+    let (text, greedy) = (Reply::Only(Medium::Text), [Value::Float(0.0)]);
+    let settings =
+        Settings::new(Stage::Semantic, text, &[Key::of("temperature")], &greedy).unwrap();
+    let mut stream = Stream::new(0, "golden");
+    let request = Request { path: "golden", reply: text, prompt: &prompt, settings: &settings };
+    let mut listener = Listener::default();
+    let said = engine.generate(&request, &mut stream, &mut listener).unwrap();
+    assert_eq!(said, Value::text(reply.as_str().unwrap()), "{name}");
+    // The recipe keeps the token that ends the reply.
+    let ids = numbers(reply_ids);
+    assert_eq!(listener.0, ids[..ids.len() - 1], "ids of the reply to {name}");
+}
+
+struct Expected<'a> {
+    name: &'a str,
+    instruction: String,
+    prompt_ids: &'a serde_json::Value,
+    reply_ids: &'a serde_json::Value,
+    reply: &'a serde_json::Value,
+}
+
 #[test]
 fn codes_prompts_and_captions_equal_the_recipe_s() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -52,30 +86,16 @@ fn codes_prompts_and_captions_equal_the_recipe_s() {
         let codes = engine.encode(Medium::Image, &[image], &mut listener).unwrap().remove(0);
         assert_eq!(codes, numbers(&expected["codes"]), "codes of {name}");
 
-        let parts =
-            vec![Part::Text(instruction.clone()), Part::Tokens(Medium::Image, codes.clone())];
-        let turn = Turn { role: Role::User, parts };
+        let reply = Expected {
+            name,
+            instruction: instruction.clone(),
+            prompt_ids: &expected["prompt_ids"],
+            reply_ids: &expected["caption_ids"],
+            reply: &expected["caption"],
+        };
+        assert_reply(&mut engine, Medium::Image, &codes, &reply);
+
         let bundle = engine.bundle().clone();
-        let prompt = bundle.prompt_builder().unwrap().build(&[turn], Medium::Text).unwrap();
-        assert_eq!(prompt.ids, numbers(&expected["prompt_ids"]), "prompt of {name}");
-
-        let parts = vec![
-            PromptPart::Text(instruction.clone()),
-            PromptPart::Tokens(Medium::Image, codes.clone().into()),
-        ];
-        let turns = vec![PromptTurn { role: Role::User, parts }];
-        let prompt = Prompt { turns, out: Type::TEXT };
-        let (text, greedy) = (Reply::Only(Medium::Text), [Value::Float(0.0)]);
-        let settings =
-            Settings::new(Stage::Semantic, text, &[Key::of("temperature")], &greedy).unwrap();
-        let mut stream = Stream::new(0, "golden");
-        let request = Request { path: "golden", reply: text, prompt: &prompt, settings: &settings };
-        let caption = engine.generate(&request, &mut stream, &mut listener).unwrap();
-        assert_eq!(caption, Value::text(expected["caption"].as_str().unwrap()), "{name}");
-        // The recipe keeps the token that ends the reply.
-        let ids = numbers(&expected["caption_ids"]);
-        assert_eq!(listener.0, ids[..ids.len() - 1], "ids of the caption of {name}");
-
         let tokenizer = bundle.tokenizer(Medium::Image).unwrap();
         let config: Config = tokenizer.json("config.json").unwrap();
         let device = candle_core::Device::Cpu;
@@ -110,24 +130,13 @@ fn sounds_codes_and_replies_equal_the_recipe_s() {
         let codes = engine.encode(medium, &[Arc::new(media)], &mut listener).unwrap().remove(0);
         assert_eq!(codes, numbers(&expected["codes"]), "codes of {name}");
 
-        let instruction = format!("{} ", expected["instruction"].as_str().unwrap());
-        let parts = vec![Part::Text(instruction.clone()), Part::Tokens(medium, codes.clone())];
-        let turn = Turn { role: Role::User, parts };
-        let bundle = engine.bundle().clone();
-        let prompt = bundle.prompt_builder().unwrap().build(&[turn], Medium::Text).unwrap();
-        assert_eq!(prompt.ids, numbers(&expected["prompt_ids"]), "prompt of {name}");
-
-        let parts = vec![PromptPart::Text(instruction), PromptPart::Tokens(medium, codes.into())];
-        let turns = vec![PromptTurn { role: Role::User, parts }];
-        let prompt = Prompt { turns, out: Type::TEXT };
-        let (text, greedy) = (Reply::Only(Medium::Text), [Value::Float(0.0)]);
-        let settings =
-            Settings::new(Stage::Semantic, text, &[Key::of("temperature")], &greedy).unwrap();
-        let mut stream = Stream::new(0, "golden");
-        let request = Request { path: "golden", reply: text, prompt: &prompt, settings: &settings };
-        let reply = engine.generate(&request, &mut stream, &mut listener).unwrap();
-        assert_eq!(reply, Value::text(expected["reply"].as_str().unwrap()), "{name}");
-        let ids = numbers(&expected["reply_ids"]);
-        assert_eq!(listener.0, ids[..ids.len() - 1], "ids of the reply to {name}");
+        let reply = Expected {
+            name,
+            instruction: format!("{} ", expected["instruction"].as_str().unwrap()),
+            prompt_ids: &expected["prompt_ids"],
+            reply_ids: &expected["reply_ids"],
+            reply: &expected["reply"],
+        };
+        assert_reply(&mut engine, medium, &codes, &reply);
     }
 }

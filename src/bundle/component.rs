@@ -8,7 +8,7 @@ use candle_nn::VarBuilder;
 use serde::de::DeserializeOwned;
 
 use super::manifest::{ComponentSpec, FileRecord, WeightsEntry};
-use super::source::{Blob, Source};
+use super::source::{Blob, Source, converted};
 use super::weights_file::WeightsFile;
 use super::{Bundle, BundleError, Weights, torch};
 use crate::base::Medium;
@@ -52,13 +52,6 @@ const FORMATS: [&[&str]; 2] = [&[".safetensors"], &[".bin", ".pt", ".pth", ".ckp
 
 /// Files up to this size count with their content in [`Component::digest`].
 const HASHED_AT_ONCE: u64 = 64 << 20;
-
-/// The safetensors file that stands for a file of weights.
-pub(super) fn converted(path: &str) -> String {
-    let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
-    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
-    format!("{}{stem}.safetensors", path.strip_suffix(name).unwrap_or_default())
-}
 
 impl Component {
     pub(super) fn new(bundle: &Bundle, role: Role, spec: ComponentSpec) -> Self {
@@ -249,13 +242,17 @@ impl Component {
         if self.exists(&target)? {
             return Err(BundleError::Write {
                 path: self.display(&target),
-                source: std::io::Error::other("there is such a file already"),
+                source: std::io::Error::other(format!(
+                    "there is such a file already; give `{path}` another name, or delete one of them"
+                )),
             });
         }
         let Source::Folder(folder) = self.source() else {
             return Err(BundleError::Write {
                 path: self.display(&target),
-                source: std::io::Error::other("it would be inside of the program"),
+                source: std::io::Error::other(
+                    "the model is inside of the program; only folders are converted",
+                ),
             });
         };
         let weights = Weights::open([(self.display(path), self.open(path)?)])?;

@@ -197,8 +197,7 @@ impl Bundle {
     pub fn missing_sources(&self) -> impl Iterator<Item = String> {
         let sources = self.0.manifest.sources.iter();
         let paths = sources.flat_map(|source| source.files.iter().map(|file| source.here(file)));
-        let there = |path: &str| matches!(self.0.source.size(path), Ok(Some(_)));
-        paths.filter(move |path| !there(path) && !there(&component::converted(path)))
+        paths.filter(|path| !self.0.source.has_or_has_converted(path))
     }
 
     /// Compares every file that the manifest has a hash of with it, and gives the number of

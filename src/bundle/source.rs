@@ -62,6 +62,12 @@ impl Source {
         }
     }
 
+    /// Whether a file is there, or the safetensors file that stands for it.
+    pub fn has_or_has_converted(&self, path: &str) -> bool {
+        let there = |path: &str| matches!(self.size(path), Ok(Some(_)));
+        there(path) || there(&converted(path))
+    }
+
     /// The bytes of a file, mapped; `None` when there is none.
     pub fn open(&self, path: &str) -> Result<Option<Blob>, BundleError> {
         let Source::Folder(folder) = self else {
@@ -119,6 +125,13 @@ impl Source {
             Source::Folder(_) => None,
         }
     }
+}
+
+/// The safetensors file that stands for a file of weights.
+pub(super) fn converted(path: &str) -> String {
+    let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    format!("{}{stem}.safetensors", path.strip_suffix(name).unwrap_or_default())
 }
 
 /// Deeper than any bundle; a link that leads back must not go on for ever.

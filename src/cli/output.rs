@@ -166,6 +166,13 @@ impl Outputs {
                         },
                     });
                 }
+                // The parts of a list or of a mixed reply have names of their own.
+                if name != self.pipeline {
+                    return Err(Failure::Output {
+                        path: out.clone(),
+                        reason: "the result is more than one file; give a folder".to_string(),
+                    });
+                }
                 return Ok(out.clone());
             }
             Some(out) => out.clone(),

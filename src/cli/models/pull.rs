@@ -37,13 +37,17 @@ pub fn run(args: &Args) -> Result<String, BundleError> {
     }
     let folder = target(args, &bundle)?;
     copy_own_files(&bundle, &folder)?;
-    let fetcher = fetch::Fetcher::new(args)?;
+    // A folder needs no hub, and no home for its cache.
+    let place = match &args.from {
+        Some(from) => Place::Folder(from),
+        None => Place::Web(Box::new(fetch::Fetcher::new(args)?)),
+    };
+    let goal = Source::Folder(folder.clone());
     let (mut fetched, mut there) = (0, 0);
     for source in &bundle.manifest().sources {
         for file in &source.files {
             let path = folder.join(source.here(file));
-            // What was converted needs no checkpoint.
-            if path.is_file() || path.with_extension("safetensors").is_file() {
+            if goal.has_or_has_converted(&source.here(file)) {
                 there += 1;
                 continue;
             }
@@ -54,9 +58,9 @@ pub fn run(args: &Args) -> Result<String, BundleError> {
                 std::fs::remove_file(&path).map_err(failed)?;
             }
             make_folder(path.parent().unwrap_or(&folder))?;
-            match &args.from {
-                Some(from) => copy(&find_in(from, source, file)?, &path)?,
-                None => fetcher.fetch(source, file, &path, args.copy)?,
+            match &place {
+                Place::Folder(from) => copy(&find_in(from, source, file)?, &path)?,
+                Place::Web(fetcher) => fetcher.fetch(source, file, &path, args.copy)?,
             }
             fetched += 1;
         }
@@ -65,13 +69,19 @@ pub fn run(args: &Args) -> Result<String, BundleError> {
     if let Some(bytes) = manifest {
         write(&folder.join(MANIFEST), &bytes)?;
     }
-    let pulled = Bundle::open(Source::Folder(folder.clone()))?;
+    let pulled = Bundle::open(goal)?;
     let checked = pulled.verify(|path| eprintln!("checking {path}"))?;
     Ok(format!(
         "{name}: {fetched} files fetched, {there} were there, {checked} compared with their hashes; \
          in {}\n",
         folder.display()
     ))
+}
+
+/// Where files come from.
+enum Place<'a> {
+    Folder(&'a Path),
+    Web(Box<fetch::Fetcher>),
 }
 
 /// Where the model goes: the folder that it has already, or one of its name.
