@@ -4,33 +4,46 @@
 `music()`  → index rows with "codes", (4, frames) each.
 """
 
+import re
+
 import data
 import music_data
 import numpy as np
 import speech_data
 import torch
+from safetensors.torch import load_file
 
 
-def rounded(state):
-    """The weights as they are shipped."""
-    return {k: v.bfloat16().float() if v.is_floating_point() else v for k, v in state.items()}
+def source(name):
+    """The codec that was trained here, or the one that is shipped."""
+    trained = data.WORK / f"{name}.pt"
+    return trained if trained.exists() else data.HERE.parent / name / "model.safetensors"
+
+
+def load(model, name):
+    """A codec with its weights rounded as they are shipped; how often codes were used is not in what is shipped."""
+    path = source(name)
+    if path.suffix == ".pt":
+        state = torch.load(path, weights_only=True)["model"]
+    else:
+        shipped = re.compile(r"quantizer\.layers\.(\d+)\.codebook\.embed")
+        state = {shipped.sub(r"quantizer.vq.layers.\1._codebook.embed", k): v for k, v in load_file(path).items()}
+    missing, extra = model.load_state_dict({k: v.bfloat16().float() if v.is_floating_point() else v for k, v in state.items()}, strict=False)
+    assert not extra and all(k.endswith(("embed_avg", "cluster_size", "inited")) for k in missing), (missing, extra)
+    return model.eval()
 
 
 def speech_tokenizer():
     from speechtokenizer import SpeechTokenizer
-    from train_speech_tokenizer import CHECKPOINT, CONFIG
+    from train_speech_tokenizer import CONFIG
 
-    model = SpeechTokenizer(CONFIG)
-    model.load_state_dict(rounded(torch.load(CHECKPOINT, weights_only=True)["model"]))
-    return model.eval()
+    return load(SpeechTokenizer(CONFIG), "speech_tokenizer")
 
 
 def music_codec():
-    from train_music_codec import CHECKPOINT, Codec
+    from train_music_codec import Codec
 
-    model = Codec()
-    model.load_state_dict(rounded(torch.load(CHECKPOINT, weights_only=True)["model"]))
-    return model.eval()
+    return load(Codec(), "music_codec")
 
 
 def wave(samples):
@@ -38,9 +51,11 @@ def wave(samples):
 
 
 def coded(name):
-    """Whether the codes are there and of the last codec."""
-    cache, checkpoint = data.WORK / f"codes-{name}.pt", data.WORK / {"speech": "speech_tokenizer.encoder.pt", "music": "music_codec.encoder.pt"}[name]
-    return cache.exists() and checkpoint.exists() and cache.stat().st_mtime >= checkpoint.stat().st_mtime
+    """Whether the codes are there and of the last codec, or of its first part, which made them final."""
+    codec = {"speech": "speech_tokenizer", "music": "music_codec"}[name]
+    cache, frozen = data.WORK / f"codes-{name}.pt", data.WORK / f"{codec}.encoder.pt"
+    of = frozen if source(codec).suffix == ".pt" else source(codec)
+    return cache.exists() and of.exists() and cache.stat().st_mtime >= of.stat().st_mtime
 
 
 def kept(name, make):

@@ -48,9 +48,15 @@ def sound_codebooks():
 
 
 def begin(model, vocabulary, path):
-    """Rows of the new media take their codebooks' shape; everything else comes from stage one."""
+    """Rows of the new media take their codebooks' shape; everything else comes from stage one.
+
+    Weights that know all media already, such as those that are shipped, are taken whole.
+    """
     state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, weights_only=True)["model"]
     tables = ["model.embed_tokens.weight", "lm_head.weight"]
+    if all(len(state[name]) == vocabulary.size for name in tables):
+        model.load_state_dict({k: v.float() for k, v in state.items()})
+        return
     model.load_state_dict({k: v.float() for k, v in state.items() if k not in tables}, strict=False)
     kept = vocabulary.ids["<eoim>"] + 1
     own = dict(model.named_parameters())
