@@ -49,7 +49,7 @@ fn language_model(c: &mut Criterion) {
 }
 
 fn images(c: &mut Criterion) {
-    let mut engine = Engine::open("nano", &Device::Cpu).unwrap();
+    let mut engine = Engine::open("nano", Device::Cpu).unwrap();
     let image = Arc::new(Media::Image(RgbImage::filled(128, 128, [200, 40, 40])));
     let mut group = c.benchmark_group("image");
     group.sample_size(10);

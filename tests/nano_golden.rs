@@ -76,7 +76,7 @@ fn codes_prompts_and_captions_equal_the_recipe_s() {
     let golden = fs::read(root.join("stdlib/models/nano/card/golden.json")).unwrap();
     let golden: serde_json::Value = serde_json::from_slice(&golden).unwrap();
     let instruction = format!("{} ", golden["instruction"].as_str().unwrap());
-    let mut engine = Engine::open("nano", &Device::Cpu).unwrap();
+    let mut engine = Engine::open("nano", Device::Cpu).unwrap();
     let images = golden["images"].as_object().unwrap();
     assert!(images.len() >= 3);
     for (name, expected) in images {
@@ -118,7 +118,7 @@ fn sounds_codes_and_replies_equal_the_recipe_s() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let golden = fs::read(root.join("stdlib/models/nano/card/golden_sound.json")).unwrap();
     let golden: serde_json::Value = serde_json::from_slice(&golden).unwrap();
-    let mut engine = Engine::open("nano", &Device::Cpu).unwrap();
+    let mut engine = Engine::open("nano", Device::Cpu).unwrap();
     for (name, medium) in [("apple.wav", Medium::Speech), ("melody.wav", Medium::Music)] {
         let expected = &golden[name];
         let sound = Sound::load(root.join("examples/media").join(name)).unwrap();

@@ -29,7 +29,7 @@ fn replies_do_not_depend_on_what_was_read_before() {
         ("tests/fixtures/bundle/sound", vec![Reply::Only(Medium::Speech), Reply::Mixed]),
     ];
     for (model, replies) in cases {
-        let open = || Engine::open(model, &Device::Cpu).unwrap();
+        let open = || Engine::open(model, Device::Cpu).unwrap();
         let mut used = open();
         for seed in 0..8 {
             let first = [says(Role::User, "Please paint this. This is input: a red apple")];

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use agpt::bundle::{Blob, BundleError, Weights};
+use agpt::bundle::{Blob, BundleError, Form, Weights};
 use candle_core::{DType, Device};
 use proptest::prelude::*;
 use support::{agpt, copy_of, json, stderr, write_pipeline};
@@ -109,7 +109,7 @@ fn converted_weights_have_the_precision_that_is_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("half.safetensors");
     let whole = open(read("kinds.pt")).unwrap();
-    whole.write_safetensors(&path, Some(DType::F16), &mut |_| {}).unwrap();
+    whole.write_safetensors(&path, Form::Precision(DType::F16), &mut |_| {}).unwrap();
     let half = open(fs::read(&path).unwrap()).unwrap();
     for (ours, theirs) in contents(&half).into_iter().zip(contents(&whole)) {
         assert_eq!((&ours.0, &ours.2), (&theirs.0, &theirs.2));

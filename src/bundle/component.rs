@@ -1,6 +1,7 @@
 //! One network of a bundle: its configuration, its files, its weights.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::UNIX_EPOCH;
 
 use candle_core::{DType, Device};
@@ -10,9 +11,10 @@ use serde::de::DeserializeOwned;
 use super::manifest::{ComponentSpec, FileRecord, WeightsEntry};
 use super::source::{Blob, Source, converted};
 use super::weights_file::WeightsFile;
-use super::{Bundle, BundleError, Weights, torch};
+use super::{Bundle, BundleError, Form, Weights, torch};
 use crate::base::Medium;
 use crate::base::hash::Digest;
+use crate::nn::quantized::Quantization;
 
 /// What a network is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -49,6 +51,15 @@ const USUAL_WEIGHTS: [&str; 4] = [
 ];
 /// The ends of the names of safetensors files, and of PyTorch checkpoints.
 const FORMATS: [&[&str]; 2] = [&[".safetensors"], &[".bin", ".pt", ".pth", ".ckpt"]];
+
+/// The file of a component's quantized weights.
+fn quantized_file(kind: Quantization) -> String {
+    format!("model.{kind}.safetensors")
+}
+
+fn is_quantized(name: &str) -> bool {
+    Quantization::ALL.iter().any(|kind| name == quantized_file(*kind))
+}
 
 /// Files up to this size count with their content in [`Component::digest`].
 const HASHED_AT_ONCE: u64 = 64 << 20;
@@ -151,7 +162,8 @@ impl Component {
             "" => name.to_string(),
             _ => format!("{folder}/{name}"),
         };
-        let names = self.source().list(self.full(folder).trim_end_matches('/'));
+        let mut names = self.source().list(self.full(folder).trim_end_matches('/'));
+        names.retain(|name| !is_quantized(name));
         let has = |name: &str| names.iter().any(|other| other == name);
         if let Some(name) = USUAL_WEIGHTS.into_iter().find(|name| has(name)) {
             return self.open_all(&[below(name)]);
@@ -229,12 +241,12 @@ impl Component {
         Ok(found)
     }
 
-    /// Writes a checkpoint's tensors into the safetensors file that will be used in its place;
-    /// numbers of floating point as `dtype`, if one is given. Gives the new file's path.
+    /// Writes a checkpoint's tensors into the safetensors file that will be used in its place.
+    /// Gives the new file's path.
     pub fn convert(
         &self,
         path: &str,
-        dtype: Option<DType>,
+        form: Form,
         progress: &mut dyn FnMut(u64),
     ) -> Result<String, BundleError> {
         let target = converted(path);
@@ -247,17 +259,55 @@ impl Component {
                 )),
             });
         }
-        let Source::Folder(folder) = self.source() else {
-            return Err(BundleError::Write {
-                path: self.display(&target),
-                source: std::io::Error::other(
-                    "the model is inside of the program; only folders are converted",
-                ),
-            });
-        };
         let weights = Weights::open([(self.display(path), self.open(path)?)])?;
-        weights.write_safetensors(&folder.join(self.full(&target)), dtype, progress)?;
+        weights.write_safetensors(&self.writable(&target)?, form, progress)?;
         Ok(self.display(&target))
+    }
+
+    /// Writes the component's weights with quantized dense layers into a file that
+    /// [`Self::quantized_var_builder`] will take. Gives the new file's path.
+    pub fn quantize(
+        &self,
+        kind: Quantization,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<String, BundleError> {
+        let target = quantized_file(kind);
+        let to = self.writable(&target)?;
+        self.weights()?.write_safetensors(&to, Form::Quantized(kind), progress)?;
+        Ok(self.display(&target))
+    }
+
+    /// The weights with quantized dense layers: from the file that `models quantize` wrote, or
+    /// quantized one by one as they are loaded.
+    pub fn quantized_var_builder(
+        &self,
+        kind: Quantization,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<VarBuilder<'static>, BundleError> {
+        Ok(match self.quantized_weights(kind)? {
+            Some(weights) => weights.var_builder(dtype, device),
+            None => self.weights()?.quantized_var_builder(kind, dtype, device),
+        })
+    }
+
+    /// What [`Self::quantize`] wrote, if it did.
+    pub fn quantized_weights(&self, kind: Quantization) -> Result<Option<Weights>, BundleError> {
+        let file = quantized_file(kind);
+        self.exists(&file)?.then(|| self.open_all(&[file])).transpose()
+    }
+
+    /// Where a file of the component is written.
+    fn writable(&self, path: &str) -> Result<PathBuf, BundleError> {
+        match self.source() {
+            Source::Folder(folder) => Ok(folder.join(self.full(path))),
+            Source::Embedded(_) => Err(BundleError::Write {
+                path: self.display(path),
+                source: std::io::Error::other(
+                    "the model is inside of the program; only those in folders can be changed",
+                ),
+            }),
+        }
     }
 
     /// The bytes of a file.

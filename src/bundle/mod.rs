@@ -20,6 +20,7 @@ mod torch;
 mod vocabulary;
 mod weights;
 mod weights_file;
+mod weights_writer;
 
 use std::sync::{Arc, OnceLock};
 
@@ -32,6 +33,7 @@ pub use text_tokenizer::{Piece, TextStream, TextTokenizer};
 pub use vocabulary::{MediumTokens, Vocabulary};
 pub use weights::Weights;
 pub use weights_file::TensorInfo;
+pub use weights_writer::Form;
 
 use crate::base::Medium;
 use crate::base::hash::Digest;

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,6 +19,18 @@ pub enum Blob {
     Embedded(&'static [u8]),
     Mapped(Arc<Mmap>),
     Owned(Arc<[u8]>),
+}
+
+impl Blob {
+    /// Tells the system that a range will not be read again soon.
+    pub(super) fn release(&self, range: Range<usize>) {
+        if let Blob::Mapped(map) = self
+            && range.start <= range.end
+            && range.end <= map.len()
+        {
+            mmap::release(map, range);
+        }
+    }
 }
 
 impl Deref for Blob {

@@ -1,8 +1,6 @@
 //! Weights: one or several files as one name space.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
-use std::path::Path;
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Error as CandleError, Shape, Tensor};
@@ -12,13 +10,13 @@ use candle_nn::var_builder::SimpleBackend;
 use super::BundleError;
 use super::source::Blob;
 use super::weights_file::{TensorInfo, WeightsFile};
-use crate::base::atomic::write_atomic_with;
+use crate::nn::quantized::Quantization;
 
 /// Opened weights files. Cheap to clone; tensors are read when they are asked for.
 #[derive(Clone)]
-pub struct Weights(Arc<Inner>);
+pub struct Weights(pub(super) Arc<Inner>);
 
-struct Inner {
+pub(super) struct Inner {
     files: Vec<WeightsFile>,
     /// Tensor name → index in `files`.
     index: BTreeMap<String, usize>,
@@ -70,85 +68,47 @@ impl Weights {
         self.0.tensor(name, device)
     }
 
-    /// Writes all tensors as one safetensors file, one after the other: in the precision they have,
-    /// or those of floating point in `dtype`.
-    pub fn write_safetensors(
-        &self,
-        path: &Path,
-        dtype: Option<DType>,
-        progress: &mut dyn FnMut(u64),
-    ) -> Result<(), BundleError> {
-        let written = |info: &TensorInfo| match (info.candle_dtype(), dtype) {
-            (Some(stored), Some(wanted)) if stored.is_float() => Some(wanted),
-            (stored, _) => stored,
-        };
-        let mut header = serde_json::Map::new();
-        let mut at = 0;
-        for name in self.names() {
-            let (file, info) = self.0.locate(name)?;
-            let Some(kind) = written(info) else {
-                return Err(BundleError::Tensor {
-                    path: file.path.clone(),
-                    tensor: name.to_string(),
-                    reason: format!("is of the type {}, which cannot be converted", info.dtype),
-                });
-            };
-            let end = at + info.shape.iter().product::<usize>() * kind.size_in_bytes();
-            let entry = serde_json::json!({
-                "dtype": kind.as_str().to_uppercase(), "shape": info.shape, "data_offsets": [at, end],
-            });
-            header.insert(name.to_string(), entry);
-            at = end;
-        }
-        let mut header = serde_json::Value::Object(header).to_string();
-        // The data begin at a multiple of 8.
-        header.push_str(&" ".repeat(header.len().next_multiple_of(8) - header.len()));
-        let write = |out: &mut dyn Write| {
-            out.write_all(&(header.len() as u64).to_le_bytes())?;
-            out.write_all(header.as_bytes())?;
-            for name in self.names() {
-                let bytes = self.raw(name, written).map_err(io::Error::other)?;
-                out.write_all(&bytes)?;
-                progress(bytes.len() as u64);
-            }
-            Ok(())
-        };
-        write_atomic_with(path, write)
-            .map_err(|source| BundleError::Write { path: path.display().to_string(), source })
-    }
-
-    /// The bytes of a tensor in row-major order, converted to what `written` says.
-    fn raw(
-        &self,
-        name: &str,
-        written: impl Fn(&TensorInfo) -> Option<DType>,
-    ) -> Result<Vec<u8>, BundleError> {
-        let (file, info) = self.0.locate(name)?;
-        let (Some(stored), Some(wanted)) = (info.candle_dtype(), written(info)) else {
-            return Ok(Vec::new());
-        };
-        let bytes = file.bytes(info, stored.size_in_bytes());
-        if stored == wanted {
-            return Ok(bytes.into_owned());
-        }
-        let converted = Tensor::from_raw_buffer(&bytes, stored, &info.shape, &Device::Cpu)
-            .and_then(|tensor| tensor.flatten_all()?.to_dtype(wanted))
-            .and_then(|tensor| little_endian(&tensor));
-        converted.map_err(|error| BundleError::Tensor {
-            path: file.path.clone(),
-            tensor: name.to_string(),
-            reason: format!("cannot be converted: {error}"),
-        })
-    }
-
     /// What the networks take their parameters from: every tensor is converted to `dtype`.
     pub fn var_builder(&self, dtype: DType, device: &Device) -> VarBuilder<'static> {
         VarBuilder::from_backend(Box::new(Backend(self.0.clone())), dtype, device.clone())
     }
+
+    /// The same, with dense layers quantized as they are loaded, one at a time.
+    pub fn quantized_var_builder(
+        &self,
+        kind: Quantization,
+        dtype: DType,
+        device: &Device,
+    ) -> VarBuilder<'static> {
+        let backend = Quantizing { plain: Backend(self.0.clone()), kind };
+        VarBuilder::from_backend(Box::new(backend), dtype, device.clone())
+    }
+
+    /// The bytes that all tensors take in memory in `dtype`, dense layers quantized if so wished.
+    pub fn memory(&self, dtype: DType, kind: Option<Quantization>) -> u64 {
+        let quantized = kind.is_some()
+            || self.names().any(|name| Quantization::ALL.iter().any(|kind| kind.is_of(name)));
+        let bytes = |name: &str| {
+            let Some(info) = self.info(name) else { return 0 };
+            let elements = info.shape.iter().product::<usize>() as u64;
+            // As the language model keeps it beside quantized layers.
+            if quantized && name.ends_with("embed_tokens.weight") {
+                return elements * 2;
+            }
+            match (info.candle_dtype(), kind.and_then(|kind| packed_as(kind, name, &info.shape))) {
+                (_, Some((_, row))) => (info.shape[0] * row) as u64,
+                (Some(stored), None) if !stored.is_float() => {
+                    elements * stored.size_in_bytes() as u64
+                }
+                _ => elements * dtype.size_in_bytes() as u64,
+            }
+        };
+        self.names().map(bytes).sum()
+    }
 }
 
 impl Inner {
-    fn locate(&self, name: &str) -> Result<(&WeightsFile, &TensorInfo), BundleError> {
+    pub(super) fn locate(&self, name: &str) -> Result<(&WeightsFile, &TensorInfo), BundleError> {
         let file = self.index.get(name).map(|index| &self.files[*index]);
         match file.and_then(|file| Some((file, file.tensors.get(name)?))) {
             Some(found) => Ok(found),
@@ -185,13 +145,11 @@ impl Inner {
         let Some(dtype) = info.candle_dtype() else {
             return Err(failed(format!("is of the type {}, which cannot be used", info.dtype)));
         };
-        Tensor::from_raw_buffer(
-            &file.bytes(info, dtype.size_in_bytes()),
-            dtype,
-            &info.shape,
-            device,
-        )
-        .map_err(|error| failed(format!("cannot be loaded: {error}")))
+        // Always a copy: a mapped file is not a tensor's memory.
+        let bytes = file.bytes(info, dtype.size_in_bytes());
+        let tensor = Tensor::from_raw_buffer(&bytes, dtype, &info.shape, device);
+        file.release(info);
+        tensor.map_err(|error| failed(format!("cannot be loaded: {error}")))
     }
 
     fn typed(&self, name: &str, dtype: DType, device: &Device) -> Result<Tensor, BundleError> {
@@ -210,14 +168,23 @@ impl Inner {
     }
 }
 
-/// The numbers of a flat tensor as bytes.
-fn little_endian(flat: &Tensor) -> candle_core::Result<Vec<u8>> {
-    Ok(match flat.dtype() {
-        DType::F32 => flat.to_vec1::<f32>()?.iter().flat_map(|x| x.to_le_bytes()).collect(),
-        DType::F16 => flat.to_vec1::<half::f16>()?.iter().flat_map(|x| x.to_le_bytes()).collect(),
-        DType::BF16 => flat.to_vec1::<half::bf16>()?.iter().flat_map(|x| x.to_le_bytes()).collect(),
-        other => candle_core::bail!("weights are not written as {other:?}"),
-    })
+/// How a tensor is quantized, and the bytes of a row: matrices of dense layers are, in blocks that
+/// fit; the head in 8 bits, as its errors would go straight into the scores; embeddings are not.
+pub(super) fn packed_as(
+    kind: Quantization,
+    name: &str,
+    shape: &[usize],
+) -> Option<(Quantization, usize)> {
+    let &[_, inputs] = shape else { return None };
+    let layer = name.strip_suffix(".weight")?;
+    let layer = layer.rsplit_once('.').map_or(layer, |(_, layer)| layer);
+    let kind = match layer {
+        "embed_tokens" => return None,
+        "lm_head" => Quantization::Q8_0,
+        _ => kind,
+    };
+    let kind = kind.or_smaller_blocks(inputs)?;
+    Some((kind, kind.row_bytes(inputs)?))
 }
 
 struct Backend(Arc<Inner>);
@@ -263,5 +230,62 @@ impl SimpleBackend for Backend {
 
     fn contains_tensor(&self, name: &str) -> bool {
         self.0.index.contains_key(name)
+    }
+}
+
+/// A view of weights in which the matrices of dense layers are quantized.
+struct Quantizing {
+    plain: Backend,
+    kind: Quantization,
+}
+
+impl Quantizing {
+    /// The plain tensor behind the name of a quantized one.
+    fn behind<'a>(&self, name: &'a str) -> Option<(&'a str, Quantization)> {
+        let (plain, kind) = name.rsplit_once('.')?;
+        let (_, info) = self.plain.0.locate(plain).ok()?;
+        let (is, _) = packed_as(self.kind, plain, &info.shape)?;
+        (is.name() == kind).then_some((plain, is))
+    }
+}
+
+impl SimpleBackend for Quantizing {
+    fn get(
+        &self,
+        shape: Shape,
+        name: &str,
+        init: candle_nn::Init,
+        dtype: DType,
+        device: &Device,
+    ) -> candle_core::Result<Tensor> {
+        match self.behind(name) {
+            Some((plain, kind)) => {
+                let weight = self.plain.0.typed(plain, DType::F32, &Device::Cpu).map_err(wrap)?;
+                let packed = kind.pack(&weight)?;
+                match packed.shape() == &shape {
+                    true => Ok(packed),
+                    // The plain tensor's error speaks of numbers, not of bytes.
+                    false => {
+                        let inputs = weight.dims2()?.1;
+                        let wanted = shape.dims().first().copied().unwrap_or(0);
+                        self.plain.get((wanted, inputs).into(), plain, init, dtype, device)
+                    }
+                }
+            }
+            None => self.plain.get(shape, name, init, dtype, device),
+        }
+    }
+
+    fn get_unchecked(
+        &self,
+        name: &str,
+        dtype: DType,
+        device: &Device,
+    ) -> candle_core::Result<Tensor> {
+        self.plain.get_unchecked(name, dtype, device)
+    }
+
+    fn contains_tensor(&self, name: &str) -> bool {
+        self.behind(name).is_some() || self.plain.contains_tensor(name)
     }
 }

@@ -8,6 +8,9 @@ use candle_core::DType;
 use super::source::Blob;
 use super::{BundleError, safetensors_file, torch};
 
+/// The pages of smaller tensors are not worth a call of the system.
+const RELEASED_FROM: usize = 1 << 20;
+
 /// One tensor of a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TensorInfo {
@@ -63,6 +66,13 @@ impl WeightsFile {
         let tensors = self.tensors.into_iter();
         self.tensors = tensors.filter_map(|(old, info)| Some((name(&old)?, info))).collect();
         self
+    }
+
+    /// To be called when the elements of a tensor have been copied.
+    pub fn release(&self, info: &TensorInfo) {
+        if info.end.saturating_sub(info.start) >= RELEASED_FROM {
+            self.blob.release(info.start..info.end);
+        }
     }
 
     /// The elements of a tensor in row-major order: where they lie, or gathered.

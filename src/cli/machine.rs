@@ -1,6 +1,6 @@
 //! The options of commands that run a model: which, where, with what seed and how many threads.
 
-use crate::runtime::engine::{Device, Engine};
+use crate::runtime::engine::{Budget, Choice, Device, Engine, Placement, Precision};
 use crate::runtime::error::RunError;
 
 #[derive(Debug, clap::Args)]
@@ -8,9 +8,20 @@ pub struct Machine {
     /// A model by name, or the folder of one
     #[arg(long, value_name = "NAME|DIR", default_value = "nano")]
     pub model: String,
-    /// Where models run: cpu, cuda or cuda:N
-    #[arg(long, default_value = "cpu")]
-    device: Device,
+    /// Where models run: cpu, cuda:N or metal:N [default: cpu]
+    ///
+    /// PART is llm, tokenizers, detokenizers, or one of them such as tokenizers.image; without it
+    /// all parts are meant, and the nearest name counts. So for --dtype.
+    #[arg(long, value_name = "[PART=]DEVICE", value_delimiter = ',')]
+    device: Vec<Choice<Device>>,
+    /// Precision: f32, f16 or bf16; of the language model also q8_0 or q4_k (8 or 4 bits)
+    /// [default: f32 on the processor, elsewhere what the model's manifest says]
+    #[arg(long, value_name = "[PART=]KIND", value_delimiter = ',')]
+    dtype: Vec<Choice<Precision>>,
+    /// Keep the weights on a device within SIZE, such as 12GiB, by unloading what the plan needs
+    /// last [default: nothing is unloaded]
+    #[arg(long, value_name = "[DEVICE=]SIZE", value_delimiter = ',')]
+    memory: Vec<Budget>,
     /// Seed of all randomness; the same seed gives the same result
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
@@ -29,6 +40,11 @@ impl Machine {
     }
 
     pub fn engine(&self) -> Result<Engine, RunError> {
-        Engine::open(&self.model, &self.device)
+        let placement = Placement {
+            devices: self.device.clone(),
+            precisions: self.dtype.clone(),
+            budgets: self.memory.clone(),
+        };
+        Engine::open(&self.model, placement)
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value as Json, json};
 
-use crate::runtime::events::{Events, Generated};
+use crate::runtime::events::{Events, Generated, Loaded, Unloaded};
 
 /// Shows progress on standard error when it is a terminal, and keeps the record of the run.
 pub struct Progress {
@@ -18,6 +18,8 @@ pub struct Progress {
     verbose: bool,
     pub generated: Vec<Json>,
     pub timings: Vec<Json>,
+    /// What was loaded and unloaded, in order.
+    pub components: Vec<Json>,
 }
 
 /// Set once by Ctrl-C; a second Ctrl-C ends the process at once.
@@ -51,6 +53,7 @@ impl Progress {
             verbose,
             generated: Vec::new(),
             timings: Vec::new(),
+            components: Vec::new(),
         }
     }
 
@@ -61,6 +64,11 @@ impl Progress {
 
     pub fn done(&self) {
         self.bar.finish_and_clear();
+    }
+
+    /// A line above the bar.
+    fn say(&self, line: &str) {
+        self.bar.suspend(|| eprintln!("{line}"));
     }
 
     fn style(&self, template: &str) {
@@ -74,6 +82,31 @@ impl Events for Progress {
     fn loading(&mut self, what: &str) {
         self.style("{spinner} {msg}");
         self.bar.set_message(format!("loading {what}"));
+    }
+
+    fn loaded(&mut self, what: &Loaded) {
+        let Loaded { part, device, precision, bytes, in_use, budget } = what;
+        if self.verbose {
+            let of = budget.map(|budget| format!(", {in_use} of {budget} in use"));
+            let of = of.unwrap_or_default();
+            self.say(&format!("{part}: loaded on {device} in {precision}, {bytes}{of}"));
+        }
+        self.components.push(json!({
+            "loaded": part,
+            "device": device.to_string(),
+            "dtype": precision.to_string(),
+            "bytes": bytes.0,
+        }));
+    }
+
+    fn unloaded(&mut self, what: &Unloaded) {
+        let Unloaded { part, device, bytes } = what;
+        if self.verbose {
+            self.say(&format!("{part}: unloaded from {device}, {bytes}"));
+        }
+        self.components.push(json!({
+            "unloaded": part, "device": device.to_string(), "bytes": bytes.0,
+        }));
     }
 
     fn started(&mut self, path: &str, doing: &str) {
@@ -99,16 +132,14 @@ impl Events for Progress {
         if self.verbose {
             let seconds = record.took.as_secs_f64();
             let total = record.prompt_tokens + record.ids.len();
-            self.bar.suspend(|| {
-                eprintln!(
-                    "{}: prompt {:?} ({} tokens), reply {} tokens, {seconds:.2} s, {:.0} tokens/s",
-                    record.path,
-                    record.prompt,
-                    record.prompt_tokens,
-                    record.ids.len(),
-                    total as f64 / seconds.max(1e-9),
-                );
-            });
+            self.say(&format!(
+                "{}: prompt {:?} ({} tokens), reply {} tokens, {seconds:.2} s, {:.0} tokens/s",
+                record.path,
+                record.prompt,
+                record.prompt_tokens,
+                record.ids.len(),
+                total as f64 / seconds.max(1e-9),
+            ));
         }
         self.generated.push(json!({
             "node": record.path,
@@ -122,7 +153,7 @@ impl Events for Progress {
 
     fn finished(&mut self, path: &str, took: Duration) {
         if self.verbose {
-            self.bar.suspend(|| eprintln!("{path}: {:.2} s", took.as_secs_f64()));
+            self.say(&format!("{path}: {:.2} s", took.as_secs_f64()));
         }
         self.timings.push(json!({ "node": path, "seconds": took.as_secs_f64() }));
     }

@@ -133,6 +133,7 @@ pub fn run(prepared: &Prepared, matches: &ArgMatches) -> Exit {
                     "recipe": outputs.recipe,
                     "generated": progress.generated,
                     "timings": progress.timings,
+                    "components": progress.components,
                     "seconds": begun.elapsed().as_secs_f64(),
                 })
             )),

@@ -5,6 +5,7 @@ use super::{Check, Error, LanguageModel, Result, Session};
 use crate::nn::attention::{attend, causal_mask, split_heads};
 use crate::nn::kv_cache::{LayerCache, grown};
 use crate::nn::linear::Linear;
+use crate::nn::quantized::Quantization;
 use crate::nn::rope::Rope;
 use candle_core::{DType, Device, IndexOp, Module, Tensor};
 use candle_nn::{Embedding, RmsNorm, VarBuilder};
@@ -109,6 +110,12 @@ impl Config {
     pub fn rope_theta(&self) -> f64 {
         let nested = self.rope_parameters.as_ref().and_then(|p| p.rope_theta);
         self.rope_theta.or(nested).unwrap_or(10_000.)
+    }
+
+    /// The bytes of the keys and values of `positions`.
+    pub fn sequence_bytes(&self, positions: usize, dtype: DType) -> u64 {
+        let row = self.key_value_heads() * self.head_dim() * dtype.size_in_bytes();
+        2 * (self.num_hidden_layers * row) as u64 * positions as u64
     }
 
     /// Refuses what this network does not compute, naming the field.
@@ -341,11 +348,20 @@ impl Llama {
     pub fn load(cfg: &Config, vb: VarBuilder) -> Result<Self> {
         cfg.validate()?;
         let model = vb.pp("model");
-        let table = model.pp("embed_tokens").get((cfg.vocab_size, cfg.hidden_size), "weight")?;
+        // Beside quantized layers the embedding stays in half precision; its rows are widened.
+        let head = vb.pp("lm_head");
+        let quantized = |kind: Quantization| head.contains_tensor(&kind.renamed("weight"));
+        let narrow = Quantization::ALL.into_iter().any(quantized) && !cfg.tie_word_embeddings;
+        let table = model.pp("embed_tokens").get_with_hints_dtype(
+            (cfg.vocab_size, cfg.hidden_size),
+            "weight",
+            Default::default(),
+            if narrow { DType::F16 } else { vb.dtype() },
+        )?;
         let lm_head = if cfg.tie_word_embeddings {
             Linear::new(table.clone(), None)
         } else {
-            Linear::load_no_bias(cfg.hidden_size, cfg.vocab_size, vb.pp("lm_head"))?
+            Linear::load_no_bias(cfg.hidden_size, cfg.vocab_size, head)?
         };
         let layers = (0..cfg.num_hidden_layers)
             .map(|i| DecoderLayer::load(cfg, model.pp("layers").pp(i)))
@@ -422,7 +438,7 @@ impl Llama {
             mask: (time > 1).then(|| causal_mask(time, start, &self.0.device)).transpose()?,
             max_len: cache.max_len,
         };
-        let mut x = self.0.embed_tokens.forward(ids)?;
+        let mut x = self.0.embed_tokens.forward(ids)?.to_dtype(self.0.dtype)?;
         for (layer, layer_cache) in self.0.layers.iter().zip(&mut cache.layers) {
             x = layer.forward(&x, start, &step, layer_cache)?;
         }

@@ -1,8 +1,11 @@
 //! A dense layer that keeps every core busy when there is only one row.
 
-use candle_core::{CpuStorage, CustomOp2, DType, Layout, Module, Result, Shape, Tensor};
+use candle_core::quantized::QMatMul;
+use candle_core::{CpuStorage, CustomOp2, DType, Device, Layout, Module, Result, Shape, Tensor};
 use candle_nn::VarBuilder;
 use rayon::prelude::*;
+
+use super::quantized::Quantization;
 
 /// Up to this many rows the CPU kernel below beats candle's matrix product, which reads the
 /// weight with one thread when there is a single row.
@@ -15,48 +18,90 @@ const PARALLEL_FROM: usize = 1 << 17;
 /// `y = x Wᵀ + b` with the weight in PyTorch's order (out, in).
 #[derive(Debug, Clone)]
 pub struct Linear {
-    weight: Tensor,
+    weight: Weight,
     bias: Option<Tensor>,
+}
+
+#[derive(Debug, Clone)]
+enum Weight {
+    Plain(Tensor),
+    Quantized { product: QMatMul, outputs: usize, inputs: usize },
+}
+
+impl Weight {
+    /// The tensor `weight`, or what it was quantized to.
+    fn load(inputs: usize, outputs: usize, vb: &VarBuilder) -> Result<Self> {
+        for kind in Quantization::ALL {
+            let name = kind.renamed("weight");
+            let Some(row) = kind.row_bytes(inputs).filter(|_| vb.contains_tensor(&name)) else {
+                continue;
+            };
+            let device = vb.device().clone();
+            let bytes = vb.clone().set_device(Device::Cpu);
+            let shape = (outputs, row);
+            let packed = bytes.get_with_hints_dtype(shape, &name, Default::default(), DType::U8)?;
+            let product = kind.unpack(&packed, inputs, &device)?;
+            return Ok(Weight::Quantized { product, outputs, inputs });
+        }
+        Ok(Weight::Plain(vb.get((outputs, inputs), "weight")?))
+    }
+
+    fn dims(&self) -> Result<(usize, usize)> {
+        match self {
+            Weight::Plain(weight) => weight.dims2(),
+            Weight::Quantized { outputs, inputs, .. } => Ok((*outputs, *inputs)),
+        }
+    }
+
+    /// (rows, in) → (rows, out)
+    fn product(&self, x: &Tensor) -> Result<Tensor> {
+        match self {
+            Weight::Plain(weight) => {
+                let on_cpu = x.device().is_cpu() && x.dtype() == DType::F32;
+                if on_cpu && x.dim(0)? <= MAX_ROWS && weight.is_contiguous() {
+                    return x.contiguous()?.apply_op2_no_bwd(weight, &RowProduct);
+                }
+                x.matmul(&weight.t()?)
+            }
+            // GGML's kernels take f32 on every device.
+            Weight::Quantized { product, .. } => {
+                let y = product.forward(&x.to_dtype(DType::F32)?.contiguous()?)?;
+                y.to_dtype(x.dtype())
+            }
+        }
+    }
 }
 
 impl Linear {
     pub fn new(weight: Tensor, bias: Option<Tensor>) -> Self {
-        Self { weight, bias }
+        Self { weight: Weight::Plain(weight), bias }
     }
 
-    /// Reads `weight` and `bias`.
+    /// Reads `weight`, quantized or not, and `bias`.
     pub fn load(inputs: usize, outputs: usize, vb: VarBuilder) -> Result<Self> {
-        let weight = vb.get((outputs, inputs), "weight")?;
-        let bias = vb.get(outputs, "bias")?;
-        Ok(Self::new(weight, Some(bias)))
+        let weight = Weight::load(inputs, outputs, &vb)?;
+        Ok(Self { weight, bias: Some(vb.get(outputs, "bias")?) })
     }
 
     /// Reads `weight` only.
     pub fn load_no_bias(inputs: usize, outputs: usize, vb: VarBuilder) -> Result<Self> {
-        Ok(Self::new(vb.get((outputs, inputs), "weight")?, None))
+        Ok(Self { weight: Weight::load(inputs, outputs, &vb)?, bias: None })
     }
 }
 
 impl Module for Linear {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let (outputs, inputs) = self.weight.dims2()?;
+        let (outputs, inputs) = self.weight.dims()?;
         let mut shape = x.dims().to_vec();
         if shape.pop() != Some(inputs) {
             candle_core::bail!(
-                "linear layer: input {:?} for a weight of {:?}",
+                "linear layer: input {:?} for a weight of ({outputs}, {inputs})",
                 x.shape(),
-                self.weight.shape()
             );
         }
         let rows = shape.iter().product::<usize>();
         shape.push(outputs);
-        let x = x.reshape((rows, inputs))?;
-        let on_cpu = x.device().is_cpu() && x.dtype() == DType::F32;
-        let y = if on_cpu && rows <= MAX_ROWS && self.weight.is_contiguous() {
-            x.contiguous()?.apply_op2_no_bwd(&self.weight, &RowProduct)?
-        } else {
-            x.matmul(&self.weight.t()?)?
-        };
+        let y = self.weight.product(&x.reshape((rows, inputs))?)?;
         let y = match &self.bias {
             Some(bias) => y.broadcast_add(bias)?,
             None => y,
@@ -158,6 +203,31 @@ mod tests {
             pool.install(|| layer.forward(&x)?.flatten_all()?.to_vec1())
         };
         assert_eq!(run(1)?, run(3)?);
+        Ok(())
+    }
+
+    /// Each way of storing is as near as its bits allow, and the same for any number of rows.
+    #[test]
+    fn quantized_weights_are_near_the_plain_ones() -> Result<()> {
+        let (outputs, inputs) = (96, 512);
+        let weight = ramp(outputs, inputs)?;
+        for (kind, most) in [(Quantization::Q8_0, 0.01), (Quantization::Q4K, 0.1)] {
+            let name = kind.renamed("weight");
+            let tensors = [(name, kind.pack(&weight)?)].into();
+            let vb = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
+            let layer = Linear::load_no_bias(inputs, outputs, vb)?;
+            for rows in [1, 5] {
+                let x = ramp(rows, inputs)?;
+                let plain = Linear::new(weight.clone(), None).forward(&x)?;
+                let error = (layer.forward(&x)? - &plain)?.sqr()?.mean_all()?.to_scalar::<f32>()?;
+                let size = plain.sqr()?.mean_all()?.to_scalar::<f32>()?;
+                let relative = (error / size).sqrt();
+                assert!(relative > 0. && relative < most, "{kind} {rows}: {relative}");
+            }
+        }
+        assert!(Quantization::Q4K.pack(&ramp(4, 96)?).is_err());
+        assert_eq!(Quantization::Q4K.or_smaller_blocks(96), Some(Quantization::Q8_0));
+        assert_eq!(Quantization::Q4K.or_smaller_blocks(20), None);
         Ok(())
     }
 

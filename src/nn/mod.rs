@@ -12,5 +12,6 @@ pub mod kv_cache;
 pub mod linear;
 pub mod lstm;
 pub mod norm;
+pub mod quantized;
 pub mod rope;
 pub mod snake;

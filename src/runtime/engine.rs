@@ -5,24 +5,33 @@ use std::sync::Arc;
 
 use crate::base::rng::Stream;
 use crate::base::{Medium, Reply, Span};
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, Component, ComponentRole};
 use crate::models::{LanguageModel, Session};
 use crate::plan::{Op, Plan};
 
-use super::components::loader::Loader;
+use super::components::loader::{Loader, Place};
+use super::components::placement::Bytes;
 use super::error::{Failure, RunError};
-use super::events::Events;
+use super::events::{Events, Loaded, Unloaded};
+use super::resident::Resident;
 use super::roles::{Detokenizer, Tokenizer};
 use super::settings::Settings;
 use super::value::Media;
 
 pub use super::components::device::Device;
+pub use super::components::placement::{Budget, Choice, Placement, Precision};
 
 /// A sequence that the language model has read.
 pub(super) struct Held {
     pub session: Box<dyn Session>,
     /// What it has read, id by id.
     pub ids: Vec<u32>,
+}
+
+/// Where a component that is about to be loaded goes, and the memory it takes there.
+pub(super) struct Room {
+    pub place: Place,
+    needs: Bytes,
 }
 
 /// A model ready to encode, generate and decode.
@@ -32,20 +41,23 @@ pub struct Engine {
     pub(super) llm: Option<Box<dyn LanguageModel>>,
     /// The last sequence, for prompts that begin as it does.
     pub(super) held: Option<Held>,
+    pub(super) resident: Resident,
     tokenizers: BTreeMap<Medium, Box<dyn Tokenizer>>,
     detokenizers: BTreeMap<Medium, Box<dyn Detokenizer>>,
 }
 
 impl Engine {
     /// Opens a bundle by name or folder. Reads its manifest only.
-    pub fn open(model: &str, device: &Device) -> Result<Self, RunError> {
+    pub fn open(model: &str, placement: impl Into<Placement>) -> Result<Self, RunError> {
         let bundle = Bundle::find_whole(model).map_err(Failure::from)?;
-        let device = device.open().map_err(Failure::Device)?;
+        let mut loader = Loader::new(bundle.clone(), placement.into());
+        loader.open_devices()?;
         Ok(Engine {
-            loader: Loader::new(bundle.clone(), device),
+            loader,
             bundle,
             llm: None,
             held: None,
+            resident: Resident::default(),
             tokenizers: BTreeMap::new(),
             detokenizers: BTreeMap::new(),
         })
@@ -101,10 +113,12 @@ impl Engine {
     ) -> Result<Vec<Vec<u32>>, Failure> {
         if !self.tokenizers.contains_key(&medium) {
             let component = self.bundle.tokenizer(medium)?;
-            events.loading(&component.role().to_string());
-            let tokenizer = self.loader.tokenizer(medium, &component)?;
+            let room = self.make_room(&component, events)?;
+            let tokenizer = self.loader.tokenizer(medium, &component, &room.place)?;
             self.tokenizers.insert(medium, tokenizer);
+            self.settle(&component, &room, events);
         }
+        self.resident.touch(ComponentRole::Tokenizer(medium));
         self.tokenizers[&medium].encode(media)
     }
 
@@ -125,10 +139,65 @@ impl Engine {
     ) -> Result<Media, Failure> {
         if !self.detokenizers.contains_key(&medium) {
             let component = self.bundle.detokenizer(medium)?;
-            events.loading(&component.role().to_string());
-            let detokenizer = self.loader.detokenizer(medium, &component)?;
+            let room = self.make_room(&component, events)?;
+            let detokenizer = self.loader.detokenizer(medium, &component, &room.place)?;
             self.detokenizers.insert(medium, detokenizer);
+            self.settle(&component, &room, events);
         }
+        self.resident.touch(ComponentRole::Detokenizer(medium));
         self.detokenizers[&medium].decode(codes, settings, noise, events)
+    }
+
+    /// Unloads what can best be missed until a component fits into the memory of its device.
+    pub(super) fn make_room(
+        &mut self,
+        component: &Component,
+        events: &mut dyn Events,
+    ) -> Result<Room, Failure> {
+        let place = self.loader.place(component)?;
+        let needs = self.loader.needs(component, &place)?;
+        if let Some(budget) = self.loader.placement().budget(place.device) {
+            let device = place.device;
+            if needs > budget {
+                return Err(Failure::Memory { part: component.role(), needs, device, budget });
+            }
+            while self.resident.used(device) + needs.0 > budget.0 {
+                let Some((role, bytes)) = self.resident.dismiss(device) else { break };
+                self.unload(role);
+                events.unloaded(&Unloaded { part: role.to_string(), device, bytes: Bytes(bytes) });
+            }
+        }
+        events.loading(&component.role().to_string());
+        Ok(Room { place, needs })
+    }
+
+    /// Notes that a component is there.
+    pub(super) fn settle(&mut self, component: &Component, room: &Room, events: &mut dyn Events) {
+        let device = room.place.device;
+        self.resident.add(component.role(), device, room.needs.0);
+        events.loaded(&Loaded {
+            part: component.role().to_string(),
+            device,
+            precision: room.place.precision,
+            bytes: room.needs,
+            in_use: Bytes(self.resident.used(device)),
+            budget: self.loader.placement().budget(device),
+        });
+    }
+
+    fn unload(&mut self, role: ComponentRole) {
+        match role {
+            ComponentRole::Llm => {
+                self.held = None;
+                self.llm = None;
+            }
+            ComponentRole::Tokenizer(medium) => drop(self.tokenizers.remove(&medium)),
+            ComponentRole::Detokenizer(medium) => drop(self.detokenizers.remove(&medium)),
+        }
+    }
+
+    /// Whether what is loaded may have to be unloaded again.
+    pub(super) fn is_tight(&self) -> bool {
+        !self.loader.placement().budgets.is_empty()
     }
 }

@@ -9,6 +9,9 @@ use crate::media::MediaError;
 use crate::models;
 use crate::plan::arith::ArithError;
 
+use super::components::device::Device;
+use super::components::placement::{Bytes, Precision};
+
 /// The cause of a failed run.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -63,6 +66,10 @@ pub enum Failure {
     NoCandidate,
     #[error("the device cannot be used: {0}")]
     Device(String),
+    #[error("the {part} cannot run in {precision}: {reason}")]
+    Precision { part: ComponentRole, precision: Precision, reason: &'static str },
+    #[error("the {part} needs {needs} on {device}, more than the {budget} of --memory")]
+    Memory { part: ComponentRole, needs: Bytes, device: Device, budget: Bytes },
     #[error("this agpt cannot run networks of the architecture `{0}`")]
     Architecture(String),
     #[error(
@@ -88,7 +95,8 @@ impl Failure {
             | Failure::VocabularySize { .. }
             | Failure::Mismatch { .. }
             | Failure::Unsized => "E0702",
-            Failure::Device(_) => "E0711",
+            Failure::Device(_) | Failure::Precision { .. } => "E0711",
+            Failure::Memory { .. } => "E0712",
             Failure::Model(_) | Failure::NoCandidate => "E0703",
             Failure::Arith(_) | Failure::Index { .. } => "E0704",
             Failure::EmptyPrompt | Failure::ContextTooShort { .. } | Failure::NestedTurns(_) => {
@@ -113,6 +121,13 @@ impl Failure {
             Failure::Model(models::Error::Tensor(_)) => {
                 "check the bundle's files against its manifest".to_string()
             }
+            Failure::Precision { .. } => {
+                "choose another --dtype, or name a part: --dtype llm=q8_0".to_string()
+            }
+            Failure::Memory { part: ComponentRole::Llm, .. } => {
+                "give it more, or fewer bits: --dtype llm=q8_0 or llm=q4_k".to_string()
+            }
+            Failure::Memory { .. } => "give it more, or put it elsewhere with --device".to_string(),
             Failure::FixedLength(..) => "remove the setting".to_string(),
             Failure::TooLong { .. } => "cut it first".to_string(),
             Failure::Output { .. } => "choose another place with --out".to_string(),

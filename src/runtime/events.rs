@@ -5,10 +5,19 @@ use std::time::Duration;
 
 use crate::base::Reply;
 
+use super::components::device::Device;
+use super::components::placement::{Bytes, Precision};
+
 /// Receives the progress of a run. All methods have empty defaults.
 pub trait Events {
     /// A component's weights are about to be read.
     fn loading(&mut self, _what: &str) {}
+
+    /// A component is ready.
+    fn loaded(&mut self, _what: &Loaded) {}
+
+    /// A component had to make room for another.
+    fn unloaded(&mut self, _what: &Unloaded) {}
 
     /// A node that runs a model begins; `path` is its address in the plan.
     fn started(&mut self, _path: &str, _doing: &str) {}
@@ -37,6 +46,27 @@ pub fn steps(events: &mut dyn Events) -> impl FnMut(usize, usize) -> ControlFlow
         events.progress(done, total);
         if events.cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
+}
+
+/// A component that was loaded, for records of a run.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    pub part: String,
+    pub device: Device,
+    pub precision: Precision,
+    /// Its weights; of the language model also the keys and values of a full context.
+    pub bytes: Bytes,
+    /// All that is now on the device.
+    pub in_use: Bytes,
+    pub budget: Option<Bytes>,
+}
+
+/// A component that was unloaded.
+#[derive(Debug, Clone)]
+pub struct Unloaded {
+    pub part: String,
+    pub device: Device,
+    pub bytes: Bytes,
 }
 
 /// One reply of the language model, for records of a run.

@@ -10,7 +10,8 @@ use std::time::Instant;
 use petgraph::graph::NodeIndex;
 
 use crate::base::rng::Stream;
-use crate::base::{Medium, Span};
+use crate::base::{Medium, Reply, Span};
+use crate::bundle::ComponentRole;
 use crate::lang::ir::BinaryOp;
 use crate::lang::settings::Stage;
 use crate::plan::arith;
@@ -44,6 +45,28 @@ struct Frame<'p> {
     values: Vec<Option<Value>>,
     /// Path of the rows around this frame, part of every random stream's address.
     row: String,
+    /// The frame of the loop around it.
+    outer: Option<&'p Frame<'p>>,
+}
+
+/// The components that an operation may use.
+fn components(op: &Op, out: &mut Vec<ComponentRole>) {
+    match op {
+        Op::Encode(medium) | Op::Recall(medium) => out.push(ComponentRole::Tokenizer(*medium)),
+        Op::Generate { .. } => out.push(ComponentRole::Llm),
+        Op::Decode { reply: Reply::Only(medium), .. } => {
+            out.push(ComponentRole::Detokenizer(*medium));
+        }
+        Op::Decode { reply: Reply::Mixed, .. } => {
+            out.extend(Medium::ALL.map(ComponentRole::Detokenizer));
+        }
+        Op::Map(body) => {
+            for node in body.graph.node_weights() {
+                components(&node.op, out);
+            }
+        }
+        _ => {}
+    }
 }
 
 impl Executor<'_> {
@@ -55,8 +78,8 @@ impl Executor<'_> {
         inputs: &[Option<Value>],
         sink: &mut dyn FnMut(&str, &Value) -> Result<(), Failure>,
     ) -> Result<Value, RunError> {
-        let mut frame =
-            Frame { plan, inputs, values: vec![None; plan.graph.node_count()], row: String::new() };
+        let values = vec![None; plan.graph.node_count()];
+        let mut frame = Frame { plan, inputs, values, row: String::new(), outer: None };
         if let Op::Record(names) = &plan.graph[plan.result].op {
             for (name, node) in names.iter().zip(plan.operands(plan.result)) {
                 let value = self.demand(&mut frame, node)?;
@@ -137,6 +160,9 @@ impl Executor<'_> {
             needed.iter().filter_map(|node| frame.values[node.index()].clone()).collect();
         if node.op.runs_model() {
             self.events.started(&node.path, node.op.word());
+            if self.engine.is_tight() {
+                self.look_ahead(frame);
+            }
         }
         let begun = Instant::now();
         let value = match &node.op {
@@ -149,6 +175,27 @@ impl Executor<'_> {
             self.events.finished(&node.path, begun.elapsed());
         }
         Ok(value)
+    }
+
+    /// Tells the engine which components the plan will still use, so that it unloads others.
+    fn look_ahead(&mut self, frame: &Frame<'_>) {
+        let mut upcoming = Vec::new();
+        let mut frame = Some(frame);
+        while let Some(here) = frame {
+            for index in here.plan.graph.node_indices() {
+                if here.values[index.index()].is_none() {
+                    components(&here.plan.graph[index].op, &mut upcoming);
+                }
+            }
+            // Then the rows that follow, and what stands behind the loop.
+            if here.outer.is_some() {
+                for node in here.plan.graph.node_weights() {
+                    components(&node.op, &mut upcoming);
+                }
+            }
+            frame = here.outer;
+        }
+        self.engine.resident.upcoming = upcoming;
     }
 
     fn map(
@@ -170,6 +217,7 @@ impl Executor<'_> {
                 inputs: &inputs,
                 values: vec![None; body.graph.node_count()],
                 row: format!("{}{path}[{row}]/", frame.row),
+                outer: Some(frame),
             };
             let keep = match body.keep {
                 Some(keep) => self.demand(&mut inner, keep)? == Value::Bool(true),

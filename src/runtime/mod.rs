@@ -11,6 +11,7 @@ pub mod grammar;
 pub mod perceptual;
 pub mod read;
 pub mod render;
+mod resident;
 pub mod roles;
 pub mod semantic;
 pub mod settings;

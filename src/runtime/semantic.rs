@@ -7,7 +7,9 @@ use std::time::Instant;
 use crate::base::rng::Stream;
 use crate::base::{Medium, Reply, Role};
 use crate::bundle::manifest::{Sampling, SpanLength};
-use crate::bundle::{Bundle, MediumTokens, PromptPart as BundlePart, Turn, Vocabulary};
+use crate::bundle::{
+    Bundle, ComponentRole, MediumTokens, PromptPart as BundlePart, Turn, Vocabulary,
+};
 use crate::models::{LanguageModel, sampling};
 
 use super::engine::{Engine, Held};
@@ -31,8 +33,8 @@ impl Engine {
     fn language_model(&mut self, events: &mut dyn Events) -> Result<&dyn LanguageModel, Failure> {
         if self.llm.is_none() {
             let component = self.bundle.llm();
-            events.loading(&component.role().to_string());
-            let model = self.loader.language_model(&component)?;
+            let room = self.make_room(&component, events)?;
+            let model = self.loader.language_model(&component, &room.place)?;
             let vocabulary = self.bundle.vocabulary()?.size();
             if vocabulary > model.vocab_size() {
                 return Err(Failure::VocabularySize {
@@ -41,7 +43,9 @@ impl Engine {
                 });
             }
             self.llm = Some(model);
+            self.settle(&component, &room, events);
         }
+        self.resident.touch(ComponentRole::Llm);
         self.llm.as_deref().ok_or(Failure::Defect("missing model", "model"))
     }
 

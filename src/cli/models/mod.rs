@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use candle_core::DType;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::bundle::{Bundle, BundleError, Search, Source};
+use crate::bundle::{Bundle, BundleError, Form, Search, Source};
+use crate::nn::quantized::Quantization;
 
 use crate::cli::Exit;
 use crate::cli::source::complain;
@@ -50,6 +51,15 @@ enum Action {
         #[arg(long)]
         remove: bool,
     },
+    /// Write the language model's weights in 8 or 4 bits, beside the others; `agpt run --dtype
+    /// llm=q8_0` then loads these
+    Quantize {
+        /// Name or folder
+        model: String,
+        /// q8_0 (8.5 bits a weight) or q4_k (4.5 bits; the head has 8.5)
+        #[arg(long, value_name = "KIND")]
+        to: Quantization,
+    },
     /// Compare a model's files with the hashes of its manifest
     Verify {
         /// Name or folder
@@ -81,8 +91,10 @@ pub fn run(args: &Args) -> Exit {
         Action::Rm { model } => ended(remove(model)),
         Action::Show { model } => with(model, show),
         Action::Convert { model, dtype, remove } => {
-            with(model, |bundle| convert(bundle, dtype.map(Precision::dtype), *remove))
+            let form = dtype.map_or(Form::Stored, |dtype| Form::Precision(dtype.dtype()));
+            with(model, |bundle| convert(bundle, form, *remove))
         }
+        Action::Quantize { model, to } => with(model, |bundle| quantize(bundle, *to)),
         Action::Verify { model } => with(model, verify),
     }
 }
@@ -183,7 +195,7 @@ fn show(bundle: &Bundle) -> Result<String, BundleError> {
     Ok(text)
 }
 
-fn convert(bundle: &Bundle, dtype: Option<DType>, remove: bool) -> Result<String, BundleError> {
+fn convert(bundle: &Bundle, form: Form, remove: bool) -> Result<String, BundleError> {
     let mut text = String::new();
     let mut seen = BTreeSet::new();
     for component in bundle.components() {
@@ -194,7 +206,7 @@ fn convert(bundle: &Bundle, dtype: Option<DType>, remove: bool) -> Result<String
                 continue;
             }
             let bar = bytes_bar(component.size(&path)?, &from);
-            let target = component.convert(&path, dtype, &mut |bytes| bar.inc(bytes))?;
+            let target = component.convert(&path, form, &mut |bytes| bar.inc(bytes))?;
             bar.finish_and_clear();
             text.push_str(&format!("{from} -> {target}\n"));
             if remove {
@@ -207,6 +219,15 @@ fn convert(bundle: &Bundle, dtype: Option<DType>, remove: bool) -> Result<String
         text = format!("{}: there is no PyTorch checkpoint to convert\n", bundle.name());
     }
     Ok(text)
+}
+
+fn quantize(bundle: &Bundle, to: Quantization) -> Result<String, BundleError> {
+    let llm = bundle.llm();
+    let size = llm.weights()?.memory(DType::F16, Some(to));
+    let bar = bytes_bar(size, "language model");
+    let target = llm.quantize(to, &mut |bytes| bar.inc(bytes))?;
+    bar.finish_and_clear();
+    Ok(format!("{target}: {:.2} GB\n", size as f64 / 1e9))
 }
 
 fn bytes_bar(total: u64, name: &str) -> ProgressBar {

@@ -3,6 +3,7 @@
 pub mod device;
 pub mod loader;
 pub mod music;
+pub mod placement;
 pub mod seed;
 pub mod sound;
 pub mod speech;

@@ -69,6 +69,9 @@ fn empty_prompt(decoder: &Component, length: usize) -> Result<Vec<u32>, BundleEr
 }
 
 impl UnClipDetokenizer {
+    /// The folders with weights.
+    pub const FOLDERS: [&str; 4] = ["text_encoder", "unet", "vae", "image_normalizer"];
+
     /// `decoder` is a folder in the layout of diffusers; `tokenizer` holds SEED's reverse path.
     pub fn load(
         decoder: &Component,
