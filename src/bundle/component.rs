@@ -225,16 +225,23 @@ impl Component {
         WeightsFile::open(self.display(path), self.open(path)?)
     }
 
-    /// The component's PyTorch checkpoints that have not been converted to safetensors.
+    /// The component's PyTorch checkpoints that have not been converted to safetensors. Other files
+    /// of that format, such as the settings of a training, are left alone.
     pub fn unconverted(&self) -> Result<Vec<String>, BundleError> {
-        let named = |path: &String| self.spec.weights.iter().any(|entry| entry.file() == path);
+        let needed = |path: &String| {
+            let name = path.rsplit_once('/').map_or(path.as_str(), |(_, name)| name);
+            let named = self.spec.weights.iter().any(|entry| entry.file() == path);
+            named || USUAL_WEIGHTS.contains(&name) || name.starts_with("pytorch_model-")
+        };
         let ends = |path: &String| FORMATS[1].iter().any(|end| path.ends_with(end));
         let mut found = Vec::new();
         for path in self.all_files() {
-            if (named(&path) || ends(&path))
-                && !self.exists(&converted(&path))?
-                && torch::is_torch(&self.open(&path)?)
-            {
+            if !(needed(&path) || ends(&path)) || self.exists(&converted(&path))? {
+                continue;
+            }
+            let blob = self.open(&path)?;
+            let has_tensors = || torch::tensors(&blob).is_ok_and(|tensors| !tensors.is_empty());
+            if torch::is_torch(&blob) && (needed(&path) || has_tensors()) {
                 found.push(path);
             }
         }

@@ -90,6 +90,12 @@ impl Bundle {
         Ok(Bundle(Arc::new(inner)))
     }
 
+    /// The same description of files in another place.
+    pub fn relocated(&self, source: Source) -> Self {
+        let (manifest, manifest_digest) = (self.0.manifest.clone(), self.0.manifest_digest);
+        Bundle(Arc::new(Inner { source, manifest, manifest_digest, text: OnceLock::new() }))
+    }
+
     pub fn name(&self) -> &str {
         &self.0.manifest.name
     }

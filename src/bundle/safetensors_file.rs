@@ -59,8 +59,8 @@ fn check(raw: RawInfo, data: usize) -> Result<TensorInfo, String> {
     let count = raw.shape.iter().try_fold(1usize, |count, side| count.checked_mul(*side));
     let info = TensorInfo { dtype: raw.dtype, shape: raw.shape, strides: None, start, end };
     // Types that we cannot use may be in a file, as long as nobody asks for the tensor.
-    if let Some(dtype) = info.candle_dtype() {
-        let size = count.and_then(|count| count.checked_mul(dtype.size_in_bytes()));
+    if let Some(element) = info.element_bytes() {
+        let size = count.and_then(|count| count.checked_mul(element));
         if size != Some(end - start) {
             return Err(format!(
                 "{} bytes cannot hold {} of shape {:?}",

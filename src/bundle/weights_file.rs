@@ -25,6 +25,10 @@ pub struct TensorInfo {
 }
 
 impl TensorInfo {
+    pub(super) fn element_bytes(&self) -> Option<usize> {
+        element_bytes(&self.dtype)
+    }
+
     pub(super) fn candle_dtype(&self) -> Option<DType> {
         Some(match self.dtype.as_str() {
             "U8" => DType::U8,
@@ -39,6 +43,17 @@ impl TensorInfo {
             _ => return None,
         })
     }
+}
+
+/// The bytes of an element; `None` for a type that safetensors does not have.
+pub(super) fn element_bytes(dtype: &str) -> Option<usize> {
+    Some(match dtype {
+        "BOOL" | "U8" | "I8" | "F8_E4M3" | "F8_E5M2" => 1,
+        "U16" | "I16" | "F16" | "BF16" => 2,
+        "U32" | "I32" | "F32" => 4,
+        "U64" | "I64" | "F64" => 8,
+        _ => return None,
+    })
 }
 
 /// An opened file.

@@ -28,42 +28,57 @@ struct Entry<'a> {
     source: &'a str,
     name: Cow<'a, str>,
     shape: Vec<usize>,
-    dtype: DType,
-    packed: Option<Quantization>,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    /// The bytes that are there, of so many for an element.
+    Copied(usize),
+    Converted(DType),
+    Packed(Quantization),
 }
 
 impl Entry<'_> {
     fn bytes(&self) -> usize {
-        self.shape.iter().product::<usize>() * self.dtype.size_in_bytes()
+        let size = match self.kind {
+            Kind::Copied(size) => size,
+            Kind::Converted(dtype) => dtype.size_in_bytes(),
+            Kind::Packed(_) => 1,
+        };
+        self.shape.iter().product::<usize>() * size
     }
 }
 
 impl Form {
+    /// `None` for a tensor of a type that is not known.
     fn entry<'a>(self, name: &'a str, info: &TensorInfo) -> Option<Entry<'a>> {
-        let stored = info.candle_dtype()?;
-        let plain = |dtype| Entry {
-            source: name,
-            name: Cow::Borrowed(name),
-            shape: info.shape.clone(),
-            dtype,
-            packed: None,
+        let size = info.element_bytes()?;
+        let plain = |wanted: Option<DType>| {
+            let stored = info.candle_dtype();
+            let kind = match wanted.filter(|wanted| Some(*wanted) != stored) {
+                Some(wanted) if stored.is_some_and(|stored| stored.is_float()) => {
+                    Kind::Converted(wanted)
+                }
+                _ => Kind::Copied(size),
+            };
+            Entry { source: name, name: Cow::Borrowed(name), shape: info.shape.clone(), kind }
         };
         Some(match self {
-            Form::Precision(wanted) if stored.is_float() => plain(wanted),
-            Form::Quantized(kind) if stored.is_float() => {
-                match packed_as(kind, name, &info.shape) {
+            Form::Stored => plain(None),
+            Form::Precision(wanted) => plain(Some(wanted)),
+            Form::Quantized(kind) => {
+                let float = info.candle_dtype().is_some_and(|stored| stored.is_float());
+                match packed_as(kind, name, &info.shape).filter(|_| float) {
                     Some((kind, row)) => Entry {
                         source: name,
                         name: Cow::Owned(kind.renamed(name)),
                         shape: vec![info.shape[0], row],
-                        dtype: DType::U8,
-                        packed: Some(kind),
+                        kind: Kind::Packed(kind),
                     },
-                    None if info.shape.len() > 1 => plain(DType::F16),
-                    None => plain(stored),
+                    None => plain((info.shape.len() > 1).then_some(DType::F16)),
                 }
             }
-            _ => plain(stored),
         })
     }
 }
@@ -89,7 +104,7 @@ impl Weights {
             };
             entries.push(entry);
         }
-        let header = header(&entries);
+        let header = header(self, &entries);
         let write = |out: &mut dyn Write| {
             out.write_all(&(header.len() as u64).to_le_bytes())?;
             out.write_all(header.as_bytes())?;
@@ -107,37 +122,64 @@ impl Weights {
     /// What a tensor becomes, in row-major order.
     fn bytes_of(&self, entry: &Entry<'_>) -> Result<Vec<u8>, BundleError> {
         let (file, info) = self.0.locate(entry.source)?;
-        let stored = info.candle_dtype();
-        if let (Some(stored), None) = (stored, entry.packed)
-            && stored == entry.dtype
-        {
-            let copied = file.bytes(info, stored.size_in_bytes()).into_owned();
-            file.release(info);
-            return Ok(copied);
-        }
-        let tensor = self.tensor(entry.source, &Device::Cpu)?;
-        let converted = match entry.packed {
-            Some(kind) => kind.pack(&tensor).and_then(|packed| packed.flatten_all()?.to_vec1()),
-            None => tensor
-                .flatten_all()
-                .and_then(|tensor| tensor.to_dtype(entry.dtype))
-                .and_then(|tensor| little_endian(&tensor)),
-        };
-        converted.map_err(|error| BundleError::Tensor {
+        let failed = |reason: String| BundleError::Tensor {
             path: file.path.clone(),
             tensor: entry.source.to_string(),
-            reason: format!("cannot be converted: {error}"),
-        })
+            reason,
+        };
+        let converted = match entry.kind {
+            Kind::Copied(size) => {
+                let copied = file.bytes(info, size).into_owned();
+                file.release(info);
+                return Ok(copied);
+            }
+            Kind::Packed(kind) => self.tensor(entry.source, &Device::Cpu).map(|tensor| {
+                kind.pack(&tensor).and_then(|packed| packed.flatten_all()?.to_vec1())
+            })?,
+            Kind::Converted(dtype) => {
+                let tensor = self.tensor(entry.source, &Device::Cpu)?;
+                let narrowed = tensor.flatten_all().and_then(|flat| flat.to_dtype(dtype));
+                let narrowed = narrowed.map_err(|error| failed(error.to_string()))?;
+                let lost = overflows(&tensor, &narrowed).map_err(|e| failed(e.to_string()))?;
+                if lost {
+                    return Err(failed(format!(
+                        "has numbers beyond the range of {}; bf16 has the range of f32",
+                        dtype.as_str()
+                    )));
+                }
+                little_endian(&narrowed)
+            }
+        };
+        converted.map_err(|error| failed(format!("cannot be converted: {error}")))
     }
 }
 
-fn header(entries: &[Entry<'_>]) -> String {
+/// Whether a number became infinite that was not.
+fn overflows(wide: &Tensor, narrow: &Tensor) -> candle_core::Result<bool> {
+    if narrow.elem_count() == 0 || !matches!(narrow.dtype(), DType::F16 | DType::BF16) {
+        return Ok(false);
+    }
+    let largest = |tensor: &Tensor| {
+        tensor.flatten_all()?.abs()?.max(0)?.to_dtype(DType::F64)?.to_scalar::<f64>()
+    };
+    Ok(largest(narrow)?.is_infinite() && largest(wide)?.is_finite())
+}
+
+/// What a tensor is called and where it is in the file.
+fn header(weights: &Weights, entries: &[Entry<'_>]) -> String {
     let mut header = serde_json::Map::new();
     let mut at = 0;
     for entry in entries {
         let end = at + entry.bytes();
+        let dtype = match entry.kind {
+            Kind::Converted(dtype) => dtype.as_str().to_uppercase(),
+            Kind::Packed(_) => "U8".to_string(),
+            Kind::Copied(_) => {
+                weights.info(entry.source).map_or_else(String::new, |i| i.dtype.clone())
+            }
+        };
         let described = serde_json::json!({
-            "dtype": entry.dtype.as_str().to_uppercase(),
+            "dtype": dtype,
             "shape": entry.shape,
             "data_offsets": [at, end],
         });

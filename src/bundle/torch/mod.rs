@@ -15,7 +15,7 @@ use std::panic::AssertUnwindSafe;
 use zip::{CompressionMethod, ZipArchive};
 
 use self::pickle::{Heap, Id, Node};
-use super::weights_file::TensorInfo;
+use super::weights_file::{TensorInfo, element_bytes};
 use crate::base::contained::contained;
 
 const ZIP: &[u8] = b"PK\x03\x04";
@@ -125,7 +125,7 @@ fn old_form(bytes: &[u8]) -> Result<(Heap, Id, Storages), String> {
     };
     let sizes = heap.persistent().filter_map(|id| {
         let storage = storage(&heap, id).ok()?;
-        Some((storage.key.to_string(), element_size(storage.dtype)?))
+        Some((storage.key.to_string(), element_bytes(storage.dtype)?))
     });
     let sizes: BTreeMap<String, usize> = sizes.collect();
     let mut storages = Storages::new();
@@ -249,7 +249,7 @@ impl Walk<'_> {
         if shape.len() > MAX_SIDES {
             return Err(format!("it has {} sides", shape.len()));
         }
-        let size = element_size(storage.dtype).unwrap_or(1);
+        let size = element_bytes(storage.dtype).unwrap_or(1);
         span(&shape, &strides)
             .filter(|_| shape.len() == strides.len())
             .and_then(|span| {
@@ -313,14 +313,4 @@ fn storage(heap: &Heap, id: Id) -> Result<Storage<'_>, String> {
         other => return Err(format!("its storage is a {other}, which is not supported")),
     };
     Ok(Storage { key, dtype })
-}
-
-fn element_size(dtype: &str) -> Option<usize> {
-    Some(match dtype {
-        "F64" | "I64" => 8,
-        "F32" | "I32" => 4,
-        "F16" | "BF16" | "I16" => 2,
-        "I8" | "U8" | "BOOL" => 1,
-        _ => return None,
-    })
 }

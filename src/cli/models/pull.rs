@@ -1,6 +1,7 @@
 //! `agpt models pull`: the files of a model, from the hub, a mirror, an address or a folder.
 //!
-//! The manifest is written last, so that a folder with a manifest has all files.
+//! The manifest is written last, so that a folder with a manifest has all files, and those of which
+//! hashes are known are what they should be.
 
 use std::path::{Path, PathBuf};
 
@@ -65,12 +66,11 @@ pub fn run(args: &Args) -> Result<String, BundleError> {
             fetched += 1;
         }
     }
-    let manifest = bundle.source().read(MANIFEST)?;
-    if let Some(bytes) = manifest {
+    let pulled = bundle.relocated(goal);
+    let checked = pulled.verify(|path| eprintln!("checking {path}"))?;
+    if let Some(bytes) = bundle.source().read(MANIFEST)? {
         write(&folder.join(MANIFEST), &bytes)?;
     }
-    let pulled = Bundle::open(goal)?;
-    let checked = pulled.verify(|path| eprintln!("checking {path}"))?;
     Ok(format!(
         "{name}: {fetched} files fetched, {there} were there, {checked} compared with their hashes; \
          in {}\n",
@@ -110,6 +110,7 @@ fn copy_own_files(bundle: &Bundle, folder: &Path) -> Result<(), BundleError> {
         let fetched = |source: &FileSource| source.files.iter().any(|f| source.here(f) == path);
         if path == MANIFEST
             || path.ends_with(".part")
+            || path.ends_with(".part-tag")
             || bundle.manifest().sources.iter().any(fetched)
         {
             continue;
@@ -181,6 +182,7 @@ mod fetch {
     use hf_hub::api::sync::{Api, ApiBuilder};
     use hf_hub::{Cache, Repo, RepoType};
     use indicatif::ProgressBar;
+    use sha2::{Digest, Sha256};
 
     use super::super::bytes_bar;
     use super::{Args, BundleError, FileSource, Path};
@@ -302,13 +304,44 @@ mod fetch {
             std::thread::sleep(Duration::from_secs(1 << tries));
         };
         let got = path.metadata().map_or(0, |meta| meta.len());
-        if got == size as u64 {
-            return Ok(path);
+        let blob = path.canonicalize().unwrap_or_else(|_| path.clone());
+        let wrong = match got == size as u64 {
+            true => differs(&blob).map_err(|error| error.to_string())?,
+            false => Some(format!("{got} bytes came where {size} were promised")),
+        };
+        match wrong {
+            None => Ok(path),
+            // What is wrong in the cache would stay so.
+            Some(reason) => {
+                let _ = std::fs::remove_file(blob);
+                Err(reason)
+            }
         }
-        // What is wrong in the cache would stay so.
-        let blob = path.canonicalize().unwrap_or(path);
-        let _ = std::fs::remove_file(blob);
-        Err(format!("{got} bytes came where {size} were promised"))
+    }
+
+    /// Compares a file of the cache with its name, which for large files is their SHA-256; the
+    /// others have that of their Git object, and only their size is compared.
+    fn differs(blob: &Path) -> io::Result<Option<String>> {
+        let name = blob.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if name.len() != 64 || !name.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Ok(None);
+        }
+        let mut hasher = Sha256::new();
+        let mut file = File::open(blob)?;
+        let bar = bytes_bar(file.metadata()?.len(), "checking");
+        let mut buffer = vec![0; 1 << 20];
+        loop {
+            let count = file.read(&mut buffer)?;
+            if count == 0 {
+                break;
+            }
+            hasher.update(&buffer[..count]);
+            bar.inc(count as u64);
+        }
+        bar.finish_and_clear();
+        let found: String = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let same = found.eq_ignore_ascii_case(name);
+        Ok((!same).then(|| format!("its SHA-256 is {found} where the hub says {name}")))
     }
 
     fn offline(what: String) -> BundleError {
@@ -342,7 +375,10 @@ mod fetch {
     fn from_web(address: &str, path: &Path) -> Result<(), BundleError> {
         let failed = |reason: String| BundleError::Fetch { what: address.to_string(), reason };
         let part = super::part(path);
-        let have = part.metadata().map_or(0, |meta| meta.len());
+        let mut have = part.metadata().map_or(0, |meta| meta.len());
+        // Which file the part is of: what has changed since then is fetched anew.
+        let tag_file = part.with_extension("part-tag");
+        let tag = std::fs::read_to_string(&tag_file).unwrap_or_default();
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .timeout_connect(Some(Duration::from_secs(30)))
             .timeout_recv_response(Some(Duration::from_secs(60)))
@@ -352,6 +388,9 @@ mod fetch {
         let mut request = agent.get(address).header("Accept-Encoding", "identity");
         if have > 0 {
             request = request.header("Range", &format!("bytes={have}-"));
+            if !tag.is_empty() {
+                request = request.header("If-Range", &tag);
+            }
         }
         let mut answer = match request.call() {
             Ok(answer) => answer,
@@ -362,11 +401,23 @@ mod fetch {
             }
             Err(error) => return Err(failed(explain(&error.to_string()))),
         };
-        // A server that knows no ranges sends all of it again.
+        let header = |name: &str| answer.headers().get(name)?.to_str().ok().map(str::to_string);
+        let now = header("etag").filter(|tag| !tag.starts_with("W/")).unwrap_or_default();
+        // A server that knows no ranges sends all of it again, and so does one that has another file.
         let resumed = answer.status() == 206;
-        let have = if resumed { have } else { 0 };
-        let length = answer.headers().get("content-length");
-        let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        if resumed {
+            let from = header("content-range").unwrap_or_default();
+            let fits =
+                from.starts_with(&format!("bytes {have}-")) && (tag.is_empty() || tag == now);
+            if have > 0 && !fits {
+                std::fs::remove_file(&part).map_err(|error| failed(error.to_string()))?;
+                return from_web(address, path);
+            }
+        } else {
+            have = 0;
+        }
+        let length = header("content-length").and_then(|length| length.parse::<u64>().ok());
+        std::fs::write(&tag_file, &now).map_err(|error| failed(error.to_string()))?;
         let mut file = OpenOptions::new()
             .create(true)
             .write(true)
@@ -382,7 +433,9 @@ mod fetch {
         if length.is_some_and(|length| length != got) {
             return Err(failed(explain("the connection ended early")));
         }
-        std::fs::rename(&part, path).map_err(|error| failed(error.to_string()))
+        std::fs::rename(&part, path).map_err(|error| failed(error.to_string()))?;
+        let _ = std::fs::remove_file(&tag_file);
+        Ok(())
     }
 
     fn save(reader: &mut impl Read, file: &mut File, bar: &ProgressBar) -> io::Result<u64> {
