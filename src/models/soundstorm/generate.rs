@@ -212,7 +212,7 @@ impl<'a> Table<'a> {
         let keep = ((1.0 - TOP_K_SHARE) * size as f64).ceil() as usize;
         for pass in 0..=steps {
             let scores = self.by_cell()?;
-            let share = (pass as f32 / steps as f32 * std::f32::consts::PI / 2.0).cos();
+            let share = libm::cosf(time(pass, steps) * std::f32::consts::PI / 2.0);
             let count = (share * frames as f32) as usize;
             let last = pass == steps || count == 0;
             let mut ranked = Vec::with_capacity(cells);
@@ -270,6 +270,17 @@ impl<'a> Table<'a> {
             .flat_map(|(frame, level)| &scores[(level * frames + frame) * size..][..size])
             .copied()
             .collect())
+    }
+}
+
+/// `pass` of `steps` as torch's `linspace(0, 1, steps + 1)` has it: the second half is counted from
+/// the end. After the second of three passes the share is so just above one half; a step counted
+/// from the beginning would be just below, and mask one code less of every even number.
+fn time(pass: usize, steps: usize) -> f32 {
+    let step = 1.0 / steps as f32;
+    match pass < steps.div_ceil(2) {
+        true => step * pass as f32,
+        false => (-step).mul_add((steps - pass) as f32, 1.0),
     }
 }
 
