@@ -136,6 +136,13 @@ impl Encoder {
 
     /// The vectors before quantization, (batch, queries, codebook_dim).
     pub fn features(&self, pixels: &Tensor) -> Result<Tensor> {
+        let patches = self.patches(pixels)?;
+        Ok(self.qformer.forward(&self.ln_vision.forward(&patches)?)?)
+    }
+
+    /// What the image transformer makes of `pixels`, (batch, 1 + patches, vit_width). For
+    /// comparison with the reference.
+    pub fn patches(&self, pixels: &Tensor) -> Result<Tensor> {
         let size = self.image_size;
         match pixels.dims() {
             &[batch, 3, height, width] if batch > 0 && height == size && width == size => {}
@@ -148,8 +155,7 @@ impl Encoder {
                 });
             }
         }
-        let patches = self.visual_encoder.forward(&pixels.to_dtype(self.dtype)?)?;
-        Ok(self.qformer.forward(&self.ln_vision.forward(&patches)?)?)
+        Ok(self.visual_encoder.forward(&pixels.to_dtype(self.dtype)?)?)
     }
 }
 
