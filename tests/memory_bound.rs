@@ -78,7 +78,7 @@ license: Apache-2.0
 components:
   llm: { architecture: llama, path: llm }
 vocabulary: { tokenizer: llm/tokenizer.json }
-prompt: { user: { before: "", after: "" }, assistant: { before: "", after: "" }, stop: [] }
+prompt: { user: { before: "", after: "" }, assistant: { before: "", after: "" }, stop: ["</s>"] }
 context: 64
 "#;
 
@@ -89,6 +89,10 @@ fn loading_in_fewer_bits_stays_near_the_target_s_size() {
     let bundle = Bundle::open(Source::Folder(folder.path().to_path_buf())).unwrap();
     let llm = bundle.llm();
     let stored = llm.size("model.safetensors").unwrap();
+    // A fifth more than the target, as of the public model, and what is in work: two tensors,
+    // which here are a tenth of the whole, and there a hundredth.
+    let largest = 4 * (config.vocab_size * config.hidden_size) as u64;
+    let most = |target: u64| target + target / 5 + 2 * largest;
     let before = peak();
     // Written tensor by tensor: hardly anything is in memory.
     llm.quantize(Quantization::Q4K, &mut |_| {}).unwrap();
@@ -103,7 +107,15 @@ fn loading_in_fewer_bits_stays_near_the_target_s_size() {
         let weights = llm.quantized_var_builder(kind, DType::F32, &Device::Cpu).unwrap();
         let model = Llama::load(&config, weights).unwrap();
         let loaded = peak();
-        assert!(loaded - before < target + target / 5, "{target} {before} {loaded}");
+        assert!(loaded - before < most(target), "{target} {before} {loaded}");
         drop(model);
     }
+    // And in half precision, as for a GPU; 600 MB, the largest, so last.
+    let target = llm.weights().unwrap().memory(DType::F16, None);
+    assert!(stored >= 2 * target, "{stored} {target}");
+    let weights = llm.var_builder(DType::F16, &Device::Cpu).unwrap();
+    let model = Llama::load(&config, weights).unwrap();
+    let loaded = peak();
+    assert!(loaded - before < most(target), "{target} {before} {loaded}");
+    drop(model);
 }

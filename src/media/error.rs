@@ -92,9 +92,6 @@ pub enum MediaError {
     #[error("the sound holds a sample that is not a number (at {seconds:.3} s)")]
     SampleNotANumber { seconds: f64 },
 
-    #[error("cannot convert sound from {from} to {to} Hz: {reason}")]
-    Resample { from: u32, to: u32, reason: String },
-
     #[error("cannot write a WAV: {reason}")]
     EncodeSound { reason: String },
 }

@@ -8,6 +8,7 @@ mod flac;
 pub mod image;
 mod image_file;
 mod png_text;
+mod resample;
 mod resize;
 mod sniff;
 pub mod sound;
