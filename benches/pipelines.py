@@ -28,6 +28,7 @@ PIPELINES = {
     "music-to-picture": ("the picture that goes with music", ["--piece", "examples/media/melody.wav"]),
     "story": ("a thing told, shown and read aloud, in one reply", ["--topic", "a red apple"]),
 }
+NOTES = {"clone-voice": "With nano the recording changes little; its card has the measure.\n"}
 HEAD = """# Ready pipelines
 
 One file for each task, in [pipelines/](../pipelines). The commands below are real, and so is what stands under them: a test
@@ -68,6 +69,8 @@ def main():
         said, seconds, mib = min(runs, key=lambda one: one[1])
         shown = " ".join(f'"{word}"' if " " in word else word for word in arguments)
         sections.append(f"## {name}: {what}\n\n```sh\nagpt run pipelines/{name}.agpt {shown}\n```\n\n```text\n{said}\n```\n")
+        if name in NOTES:
+            sections[-1] += "\n" + NOTES[name]
         rows.append(f"| `{name}` | {seconds:.2f} s | {mib:.0f} MiB |")
         print(rows[-1], said.replace("\n", " | "), flush=True)
     (ROOT / "docs/pipelines.md").write_text(HEAD + "\n".join(sections) + TAIL + "\n".join(rows) + "\n")

@@ -95,8 +95,11 @@ class SoundStorm(nn.Module):
         for table in [self.semantic_token_emb, self.net.code_embeds]:
             nn.init.normal_(table.weight, std=0.3)
 
-    def forward(self, semantic, acoustic):
-        """(b, n) codes and (b, n, 7) codes, of which those equal to the codebook's size are masked → (b, n, 7, size) logits"""
+    def forward(self, semantic, acoustic, levels=None):
+        """(b, n) codes and (b, n, 7) codes, of which those equal to the codebook's size are masked → (b, n, 7, size) logits
+
+        With `levels`, one for each of b, only that level's: (b, n, size).
+        """
         c = self.c
         b, n = semantic.shape
         offsets = torch.arange(c["num_quantizers"]) * (c["codebook_size"] + 1)
@@ -107,4 +110,7 @@ class SoundStorm(nn.Module):
             x = block(x, (angles.cos(), angles.sin()))
         norm, _, mix = self.net.to_logits
         heads = norm(self.net.heads(x).view(b, n, c["num_quantizers"], c["dim"]))
+        if levels is not None:
+            rows = torch.arange(b)
+            return torch.baddbmm(mix.bias[levels][:, None].to(heads), heads[rows, :, levels], mix.weight[levels].to(heads))
         return torch.einsum("bngd,gdl->bngl", heads, mix.weight) + mix.bias
