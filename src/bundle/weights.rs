@@ -90,20 +90,21 @@ impl Weights {
             || self.names().any(|name| Quantization::ALL.iter().any(|kind| kind.is_of(name)));
         let bytes = |name: &str| {
             let Some(info) = self.info(name) else { return 0 };
-            let elements = info.shape.iter().product::<usize>() as u64;
+            // The shape of a tensor whose type nobody knows was never compared with the file.
+            let elements = info.shape.iter().fold(1u64, |n, side| n.saturating_mul(*side as u64));
             // As the language model keeps it beside quantized layers.
             if quantized && name.ends_with("embed_tokens.weight") {
-                return elements * 2;
+                return elements.saturating_mul(2);
             }
             match (info.candle_dtype(), kind.and_then(|kind| packed_as(kind, name, &info.shape))) {
-                (_, Some((_, row))) => (info.shape[0] * row) as u64,
+                (_, Some((_, row))) => (info.shape[0] as u64).saturating_mul(row as u64),
                 (Some(stored), None) if !stored.is_float() => {
-                    elements * stored.size_in_bytes() as u64
+                    elements.saturating_mul(stored.size_in_bytes() as u64)
                 }
-                _ => elements * dtype.size_in_bytes() as u64,
+                _ => elements.saturating_mul(dtype.size_in_bytes() as u64),
             }
         };
-        self.names().map(bytes).sum()
+        self.names().map(bytes).fold(0, u64::saturating_add)
     }
 }
 
