@@ -131,6 +131,8 @@ pub enum ExprKind {
         then: Block,
         otherwise: Block,
     },
+    /// Bindings in the middle of an expression.
+    Bind(Block),
     /// `[body for item in source if filter]`
     For {
         item: LocalId,

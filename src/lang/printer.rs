@@ -174,6 +174,7 @@ impl Printer<'_> {
                 let then = self.block(then);
                 format!("if {cond} {then} else {}", self.block(otherwise))
             }
+            ExprKind::Bind(block) => self.block(block),
             ExprKind::For { item, source, filter, body } => {
                 let source = self.expr(source);
                 self.names.push((*item, format!("item{}", item.0)));

@@ -182,6 +182,7 @@ impl Lowering<'_> {
                 let otherwise = self.scoped("else", |this| this.block(frame, otherwise))?;
                 self.add(frame, Op::Select, ty, span, &[cond, then, otherwise])
             }
+            ExprKind::Bind(block) => self.block(frame, block),
             ExprKind::For { item, source, filter, body } => {
                 self.map(frame, *item, source, filter.as_deref(), body, expr)
             }

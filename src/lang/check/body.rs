@@ -91,6 +91,13 @@ impl<'c, 'a> Body<'c, 'a> {
         (local, before)
     }
 
+    /// A local that no source text can name.
+    pub fn hidden(&mut self, name: &str, ty: Type, span: Span) -> LocalId {
+        let local = LocalId(u32::try_from(self.locals.len()).unwrap_or(u32::MAX));
+        self.locals.push(Local { name: name.to_string(), ty, span, used: true, what: "value" });
+        local
+    }
+
     /// Ends the scope of a name.
     pub fn leave(&mut self, name: &str, before: Option<LocalId>) {
         match before {

@@ -48,6 +48,7 @@ impl Body<'_, '_> {
             ast::ExprKind::If { branches, otherwise } => {
                 self.if_expr(branches, otherwise, span, want)
             }
+            ast::ExprKind::Match { subject, arms } => self.match_expr(subject, arms, span, want),
             ast::ExprKind::Generate { out, prompt, stages } => {
                 self.generate(out, prompt, stages, span)
             }

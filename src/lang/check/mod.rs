@@ -7,6 +7,7 @@ mod declare;
 mod expr;
 mod generate;
 mod lists;
+mod matching;
 mod operators;
 mod order;
 mod template;
@@ -132,7 +133,8 @@ impl<'a> Checker<'a> {
     fn unused_imports(&mut self) {
         for (index, module) in self.resolved.modules.iter().enumerate() {
             for (import, named) in module.imports.iter().enumerate() {
-                if !self.used_imports.contains(&(index, import)) && !named.name.starts_with('_') {
+                let used = named.public || self.used_imports.contains(&(index, import));
+                if !used && !named.name.starts_with('_') {
                     self.diagnostics.push(
                         Diagnostic::warning("W0202", format!("`{}` is never used", named.name))
                             .label(named.span, "imported here")

@@ -15,7 +15,7 @@ fn number(ty: &Type) -> bool {
 }
 
 /// Whether two values of a type can be told apart by `==`.
-fn comparable(ty: &Type) -> bool {
+pub fn comparable(ty: &Type) -> bool {
     match ty {
         Type::Int | Type::Float | Type::Bool | Type::Duration | Type::Union(_) | Type::None => true,
         Type::Option(inner) => comparable(inner),
@@ -92,7 +92,7 @@ impl Body<'_, '_> {
     }
 
     /// Builds the operation, or its value where both sides are known.
-    fn finish(&mut self, op: BinaryOp, left: Expr, right: Expr, ty: Type, span: Span) -> Expr {
+    pub fn finish(&mut self, op: BinaryOp, left: Expr, right: Expr, ty: Type, span: Span) -> Expr {
         if left.ty == Type::Error || right.ty == Type::Error {
             return Self::error_expr(span);
         }

@@ -209,6 +209,7 @@ impl Renumber {
                 self.block(then);
                 self.block(otherwise);
             }
+            ExprKind::Bind(block) => self.block(block),
             ExprKind::For { source, filter, body, .. } => {
                 self.exprs([source.as_mut(), body.as_mut()]);
                 self.exprs(filter.as_deref_mut());

@@ -49,6 +49,8 @@ pub struct Binding {
 pub struct Import {
     pub name: String,
     pub span: Span,
+    /// `pub use`: others can use it from this module, too.
+    pub public: bool,
 }
 
 #[derive(Debug)]

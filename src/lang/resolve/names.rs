@@ -23,8 +23,9 @@ pub fn bind(resolved: &mut Resolved, diagnostics: &mut Vec<Diagnostic>) {
         let module = &mut resolved.modules[index];
         module.names = table.names;
     }
-    // Imports look into other modules' declarations, so these must all be there.
-    for index in 0..resolved.modules.len() {
+    // Imports look into other modules' declarations, so these must all be there; and into what
+    // those publish again, so used modules come before their users.
+    for index in used_first(resolved) {
         let names = resolved.modules[index].names.clone();
         let mut table = Table { names, imports: Vec::new(), diagnostics };
         table.all_imports(resolved, index);
@@ -32,6 +33,31 @@ pub fn bind(resolved: &mut Resolved, diagnostics: &mut Vec<Diagnostic>) {
         resolved.modules[index].names = names;
         resolved.modules[index].imports = imports;
     }
+}
+
+/// All modules, each after those that it uses; circles (diagnosed elsewhere) are cut anywhere.
+fn used_first(resolved: &Resolved) -> Vec<ModuleIndex> {
+    let mut order = Vec::with_capacity(resolved.modules.len());
+    let mut met = vec![false; resolved.modules.len()];
+    for start in 0..resolved.modules.len() {
+        // Each module that is open, with those it uses that are still to be looked at.
+        let mut path: Vec<(ModuleIndex, Vec<ModuleIndex>)> = Vec::new();
+        let mut next = Some(start);
+        loop {
+            if let Some(index) = next.take().filter(|index| !met[*index]) {
+                met[index] = true;
+                let uses = resolved.modules[index].uses.values().copied().flatten().collect();
+                path.push((index, uses));
+            }
+            let Some((index, uses)) = path.last_mut() else { break };
+            next = uses.pop();
+            if next.is_none() {
+                order.push(*index);
+                path.pop();
+            }
+        }
+    }
+    order
 }
 
 struct Table<'a> {
@@ -95,18 +121,19 @@ impl Table<'_> {
     fn all_imports(&mut self, resolved: &Resolved, index: ModuleIndex) {
         let module = &resolved.modules[index];
         for (place, item) in module.file.items.iter().enumerate() {
+            let public = item.public.is_some();
             let ItemKind::Use(item) = &item.kind else { continue };
             let target = module.uses.get(&place).copied().flatten();
             match &item.names {
-                Some(_) => self.listed(resolved, item, target),
+                Some(_) => self.listed(resolved, item, target, public),
                 None => self.whole(item, target),
             }
         }
     }
 
-    fn import(&mut self, name: &str, span: Span, target: Target) {
+    fn import(&mut self, name: &str, span: Span, target: Target, public: bool) {
         let import = Some(self.imports.len());
-        self.imports.push(Import { name: name.to_string(), span });
+        self.imports.push(Import { name: name.to_string(), span, public });
         self.add(name, Binding { target, span, import });
     }
 
@@ -114,14 +141,14 @@ impl Table<'_> {
     fn whole(&mut self, item: &Use, target: Option<ModuleIndex>) {
         let target = target.map_or(Target::Broken, Target::Module);
         if let Some(alias) = &item.alias {
-            self.import(&alias.text, alias.span, target);
+            self.import(&alias.text, alias.span, target, false);
             return;
         }
         let name = item.path.rsplit('/').next().unwrap_or(&item.path);
         let plain =
             name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && !name.contains('-');
         if plain {
-            self.import(name, item.path_span, target);
+            self.import(name, item.path_span, target, false);
         } else {
             self.diagnostics.push(
                 Diagnostic::error("E0105", format!("`{name}` cannot be a name"))
@@ -132,14 +159,20 @@ impl Table<'_> {
     }
 
     /// `use a/b { x, y as z }`
-    fn listed(&mut self, resolved: &Resolved, item: &Use, module: Option<ModuleIndex>) {
+    fn listed(
+        &mut self,
+        resolved: &Resolved,
+        item: &Use,
+        module: Option<ModuleIndex>,
+        public: bool,
+    ) {
         for listed in item.names.iter().flatten() {
             let target = match module {
                 Some(module) => self.member(resolved, module, &listed.name),
                 None => Target::Broken,
             };
             let name = listed.alias.as_ref().unwrap_or(&listed.name);
-            self.import(&name.text, name.span, target);
+            self.import(&name.text, name.span, target, public);
         }
     }
 
@@ -154,17 +187,23 @@ impl Table<'_> {
     }
 }
 
-/// What `name` means in another module: a declaration that is `pub` there.
+/// What `name` means in another module: a declaration that is `pub` there, or a `pub use`.
 pub fn member(
     resolved: &Resolved,
     module: ModuleIndex,
     name: &Ident,
 ) -> Result<Target, Diagnostic> {
     let other = &resolved.modules[module];
-    let own = other.names.get(&name.text).filter(|binding| binding.import.is_none());
+    let published = |binding: &&Binding| match binding.import {
+        None => true,
+        Some(import) => other.imports.get(import).is_some_and(|import| import.public),
+    };
+    let own = other.names.get(&name.text).filter(published);
     let Some(own) = own else {
         let public = other.file.items.iter().filter(|item| item.public.is_some());
-        let names: Vec<&str> = public.filter_map(|i| Some(i.name()?.text.as_str())).collect();
+        let declared = public.filter_map(|i| Some(i.name()?.text.as_str()));
+        let again = other.imports.iter().filter(|import| import.public);
+        let names: Vec<&str> = declared.chain(again.map(|i| i.name.as_str())).collect();
         let diagnostic =
             Diagnostic::error("E0207", format!("`{}` has no `{}`", other.path, name.text))
                 .label(name.span, "not found in that module");
@@ -174,7 +213,7 @@ pub fn member(
             None => diagnostic.help(format!("it has {}", listing_of(&names))),
         });
     };
-    if let Target::Item(item) = own.target {
+    if let (Target::Item(item), None) = (own.target, own.import) {
         let declared = &other.file.items[item.item];
         if declared.public.is_none() {
             return Err(Diagnostic::error(

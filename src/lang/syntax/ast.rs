@@ -235,6 +235,11 @@ pub enum ExprKind {
         branches: Vec<(Expr, Block)>,
         otherwise: Block,
     },
+    /// `match e { a | b => x, _ => y }`
+    Match {
+        subject: Box<Expr>,
+        arms: Vec<Arm>,
+    },
     Generate {
         out: TypeExpr,
         prompt: Box<Expr>,
@@ -249,6 +254,34 @@ pub enum ExprKind {
     },
     /// Already diagnosed.
     Error,
+}
+
+/// `"plain" | "dry" => 0.2`
+#[derive(Debug, Clone)]
+pub struct Arm {
+    pub patterns: Vec<Pattern>,
+    pub value: Expr,
+    pub span: Span,
+}
+
+#[derive(Debug, Clone)]
+pub enum Pattern {
+    /// A literal; an expression so that it is checked as one is.
+    Value(Expr),
+    /// `_`
+    Rest(Span),
+    /// Whatever is left, under a name.
+    Name(Ident),
+}
+
+impl Pattern {
+    pub fn span(&self) -> Span {
+        match self {
+            Pattern::Value(value) => value.span,
+            Pattern::Rest(span) => *span,
+            Pattern::Name(name) => name.span,
+        }
+    }
 }
 
 pub use crate::lang::ir::{BinaryOp, UnaryOp};
@@ -367,6 +400,12 @@ impl Expr {
                 .fold(otherwise.height(), u16::max)
                 // Each `else if` is one level more in the IR.
                 .saturating_add(u16::try_from(branches.len()).unwrap_or(u16::MAX)),
+            ExprKind::Match { subject, arms } => arms
+                .iter()
+                .map(|arm| arm.value.height)
+                .fold(subject.height, u16::max)
+                // Each arm is one level more in the IR.
+                .saturating_add(u16::try_from(arms.len()).unwrap_or(u16::MAX)),
             ExprKind::Generate { prompt, stages, .. } => stages
                 .iter()
                 .map(|stage| match &stage.value {

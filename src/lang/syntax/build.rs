@@ -146,11 +146,13 @@ impl Builder<'_> {
             Rule::pipeline_decl => ItemKind::Pipeline(self.pipeline_decl(parts)?),
             _ => return None,
         };
-        if let (Some(public), ItemKind::Use(_)) = (public, &kind) {
+        if let (Some(public), ItemKind::Use(Use { names: None, path, path_span, .. })) =
+            (public, &kind)
+        {
             self.error(
-                Diagnostic::error("E0110", "`pub use` is not in this version of agpt")
-                    .label(public, "")
-                    .help("others can `use` the module itself"),
+                Diagnostic::error("E0110", "a whole module cannot be published again")
+                    .label(public.to(*path_span), "names the module itself")
+                    .help(format!("list what to publish: `pub use {path} {{ a, b }}`")),
             );
         }
         Some(Item { doc, public, kind, span })

@@ -9,8 +9,7 @@ use super::build::{Rule, words};
 use super::scan::{self, STARTS, Segment};
 
 /// Words kept for later versions, with what they will do.
-const LATER: [(&str, &str); 8] = [
-    ("match", "choose by `if … else if …` for now"),
+const LATER: [(&str, &str); 7] = [
     ("plugin", "plugins come with a later version"),
     ("test", "tests as declarations come with a later version"),
     ("try", "a run stops at its first error for now"),
@@ -189,6 +188,7 @@ fn expectations(positives: &[Rule], open: Option<char>) -> Vec<&'static str> {
             | Rule::tight
             | Rule::arg
             | Rule::if_expr
+            | Rule::match_expr
             | Rule::string
             | Rule::record
             | Rule::list
@@ -209,6 +209,8 @@ fn expectations(positives: &[Rule], open: Option<char>) -> Vec<&'static str> {
             Rule::return_stmt => add("`return`"),
             Rule::settings => add("`{`"),
             Rule::stage => add("a stage"),
+            Rule::arm | Rule::pattern => add("a pattern"),
+            Rule::arrow => add("`=>`"),
             Rule::close_brace | Rule::close_paren | Rule::close_bracket => close = true,
             _ => {}
         }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::base::{Diagnostic, Literal, Span};
 
-use super::ast::{Arg, Expr, ExprKind, Ident, Setting, Stage, StageValue};
+use super::ast::{Arg, Arm, Expr, ExprKind, Ident, Pattern, Setting, Stage, StageValue};
 use super::build::{Builder, Pair, Rule, content};
 
 /// The highest expression tree that later walks have to bear.
@@ -88,6 +88,9 @@ impl Builder<'_> {
             }
             Rule::list => self.list(pair, span),
             Rule::if_expr => self.if_expr(pair, span),
+            Rule::match_expr => {
+                self.match_expr(pair, span).unwrap_or_else(|| Expr::new(ExprKind::Error, span))
+            }
             Rule::chat_expr => {
                 let turns = pair.into_inner().find(|pair| pair.as_rule() == Rule::turns);
                 let turns = turns.map(|turns| self.turns(turns)).unwrap_or_default();
@@ -181,6 +184,62 @@ impl Builder<'_> {
                 Expr::new(ExprKind::Error, span)
             }
         }
+    }
+
+    fn match_expr(&mut self, pair: Pair<'_>, span: Span) -> Option<Expr> {
+        let mut parts = pair.into_inner();
+        parts.next(); // the keyword
+        let subject = Box::new(self.expr(parts.next()?));
+        let arms = parts
+            .filter(|part| part.as_rule() == Rule::arm)
+            .filter_map(|arm| {
+                let span = self.span(&arm);
+                let (mut patterns, mut value) = (Vec::new(), None);
+                for part in arm.into_inner() {
+                    match part.as_rule() {
+                        Rule::pattern => patterns.extend(self.pattern(part)),
+                        Rule::arrow if part.as_str() != "=>" => {
+                            self.error(
+                                Diagnostic::error("E0108", "an arm is written with `=>`")
+                                    .label(self.span(&part), "between a pattern and its value")
+                                    .help("write `=>` here"),
+                            );
+                        }
+                        Rule::arrow => {}
+                        _ => value = Some(self.expr(part)),
+                    }
+                }
+                Some(Arm { patterns, value: value?, span })
+            })
+            .collect();
+        Some(self.bounded(ExprKind::Match { subject, arms }, span))
+    }
+
+    /// A literal, `_` or a name.
+    fn pattern(&mut self, pair: Pair<'_>) -> Option<Pattern> {
+        let span = self.span(&pair);
+        let negative = pair.as_str().starts_with('-');
+        let inner = pair.into_inner().next()?;
+        if inner.as_rule() == Rule::ident {
+            let name = self.ident(&inner);
+            return Some(match name.text.as_str() {
+                "_" => Pattern::Rest(name.span),
+                _ => Pattern::Name(name),
+            });
+        }
+        let kind = match inner.as_rule() {
+            Rule::string => ExprKind::Text(self.string(inner)),
+            _ => match (self.literal(&inner), negative) {
+                (Some(Literal::Int(value)), true) => ExprKind::Literal(Literal::Int(-value)),
+                (Some(Literal::Float(value)), true) => ExprKind::Literal(Literal::Float(-value)),
+                (Some(Literal::Duration(value)), true) => {
+                    ExprKind::Literal(Literal::Duration(-value))
+                }
+                (Some(literal), _) => ExprKind::Literal(literal),
+                (None, _) => ExprKind::Error,
+            },
+        };
+        Some(Pattern::Value(self.bounded(kind, span)))
     }
 
     fn generate(&mut self, pair: Pair<'_>) -> Option<Expr> {
