@@ -2,7 +2,7 @@
 //!
 //! The folders are the map; an arrow of imports only ever goes upwards in this list
 //! (docs/architecture.md has the drawing):
-//! cli → runtime → plan → lang, and runtime → bundle → models → nn → media → base.
+//! cli → test_runner → runtime → plan → lang, and runtime → bundle → models → nn → media → base.
 
 #![deny(unsafe_code)]
 
@@ -15,3 +15,4 @@ pub mod models;
 pub mod nn;
 pub mod plan;
 pub mod runtime;
+pub mod test_runner;

@@ -39,6 +39,9 @@ pub fn run(args: &Args) -> Exit {
             for entry in &program.entries {
                 diagnostics.extend(plan::lower(program, *entry).err());
             }
+            for test in &program.tests {
+                diagnostics.extend(plan::lower_test(program, test).err());
+            }
         }
         if args.json {
             json.extend(diagnostics.iter().map(|d| to_json(d, &compilation.sources)));
@@ -63,7 +66,7 @@ fn count(files: usize) -> String {
 }
 
 /// A file as it is; a folder's .agpt files in order of their names.
-fn collect(path: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+pub fn collect(path: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
     if !path.is_dir() {
         files.push(path.to_path_buf());
         return Ok(());
@@ -81,7 +84,7 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
     Ok(())
 }
 
-fn to_json(diagnostic: &Diagnostic, sources: &Sources) -> serde_json::Value {
+pub fn to_json(diagnostic: &Diagnostic, sources: &Sources) -> serde_json::Value {
     let labels: Vec<_> = diagnostic
         .labels
         .iter()

@@ -12,6 +12,7 @@ mod plan;
 mod progress;
 mod run;
 mod source;
+mod test;
 
 use std::ffi::OsString;
 
@@ -39,6 +40,8 @@ enum Action {
     Check(check::Args),
     /// Show the execution plan of a pipeline
     Plan(plan::Args),
+    /// Run the tests of .agpt files and compare snapshots
+    Test(test::Args),
     /// List the models at hand, or show or verify one
     Models(models::Args),
     /// Print a completion script for a shell
@@ -98,6 +101,7 @@ fn dispatch(action: Action) -> Exit {
         Action::Chat(args) => chat::run(&args),
         Action::Check(args) => check::run(&args),
         Action::Plan(args) => plan::run(&args),
+        Action::Test(args) => test::run(&args),
         Action::Models(args) => models::run(&args),
         Action::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "agpt", &mut std::io::stdout());

@@ -9,7 +9,7 @@ use crate::base::Medium;
 use crate::base::atomic::write_atomic;
 use crate::media::{encode_flac, encode_png, encode_wav};
 use crate::runtime::error::Failure;
-use crate::runtime::value::{Media, Piece, Prompt, PromptPart, PromptTurn, Value};
+use crate::runtime::value::{Media, Piece, Value};
 
 use super::Exit;
 
@@ -128,7 +128,7 @@ impl Outputs {
                 let pieces = pieces.iter().enumerate().map(piece);
                 Json::Array(pieces.collect::<Result<_, Failure>>()?)
             }
-            Value::Prompt(prompt) => conversation(prompt),
+            Value::Prompt(prompt) => prompt.to_json(),
         })
     }
 
@@ -194,20 +194,6 @@ fn lines(pieces: &[Json]) -> String {
     let values = pieces.iter().filter_map(Json::as_object).flat_map(|piece| piece.values());
     let lines = values.filter_map(Json::as_str).filter(|line| !line.is_empty());
     lines.collect::<Vec<_>>().join("\n")
-}
-
-/// A conversation as data: the turns with what they hold, media as their codes.
-fn conversation(prompt: &Prompt) -> Json {
-    let part = |part: &PromptPart| match part {
-        PromptPart::Text(text) => json!({ "text": text }),
-        PromptPart::Tokens(medium, codes) => json!({ medium.name(): codes.as_ref() }),
-        PromptPart::Ids(ids) => json!({ "ids": ids.as_ref() }),
-    };
-    let turn = |turn: &PromptTurn| {
-        let parts: Vec<Json> = turn.parts.iter().map(part).collect();
-        json!({ "role": turn.role.name(), "parts": parts })
-    };
-    Json::Array(prompt.turns.iter().map(turn).collect())
 }
 
 fn unused(folder: &Path, stem: &str, extension: &str) -> PathBuf {

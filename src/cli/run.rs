@@ -193,7 +193,7 @@ fn execute(
 }
 
 /// A path in a source file means a file beside that source.
-fn beside(sources: &Sources, span: Span, path: &str) -> PathBuf {
+pub fn beside(sources: &Sources, span: Span, path: &str) -> PathBuf {
     let source = sources.get(span.source).map(|file| PathBuf::from(&file.name));
     match source.as_deref().and_then(Path::parent) {
         Some(folder) => folder.join(path),

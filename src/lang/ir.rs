@@ -28,6 +28,8 @@ pub struct Program {
     pub templates: Vec<Template>,
     /// Pipelines declared in the root file, in source order: those a user can run.
     pub entries: Vec<PipelineId>,
+    /// Tests of the root file, in source order.
+    pub tests: Vec<Test>,
 }
 
 #[derive(Debug, Clone)]
@@ -40,6 +42,35 @@ pub struct Pipeline {
     pub ret: Type,
     pub body: Block,
     pub span: Span,
+}
+
+/// A test: a pipeline without parameters whose record holds what is to be looked at.
+#[derive(Debug, Clone)]
+pub struct Test {
+    pub title: String,
+    pub doc: Option<String>,
+    /// Of all randomness; the command line's where there is none.
+    pub seed: Option<u64>,
+    /// Its result is a record; [`Test::checks`] say what its fields are for.
+    pub pipeline: Pipeline,
+    pub checks: Vec<Check>,
+    pub span: Span,
+}
+
+#[derive(Debug, Clone)]
+pub struct Check {
+    /// The field of the result.
+    pub field: String,
+    pub kind: CheckKind,
+    pub span: Span,
+}
+
+#[derive(Debug, Clone)]
+pub enum CheckKind {
+    /// The field is true. For comparisons, further fields hold both sides.
+    Expect { sides: Option<(String, String)> },
+    /// The field is as it was before.
+    Snapshot,
 }
 
 #[derive(Debug, Clone)]

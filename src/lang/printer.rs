@@ -18,6 +18,11 @@ pub fn print(program: &Program) -> String {
     for pipeline in &program.pipelines {
         printer.pipeline(pipeline);
     }
+    for test in &program.tests {
+        let seed = test.seed.map(|seed| format!(" seed {seed}")).unwrap_or_default();
+        printer.line(0, &format!("test {:?}{seed}", test.title));
+        printer.pipeline(&test.pipeline);
+    }
     let entries: Vec<&str> = program
         .entries
         .iter()

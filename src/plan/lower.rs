@@ -7,8 +7,8 @@ use petgraph::graph::{DiGraph, NodeIndex};
 
 use crate::base::{Diagnostic, Literal, Medium, Reply, Span};
 use crate::lang::ir::{
-    BinaryOp, Block, Expr, ExprKind, Generate, LocalId, Param, Part, PipelineId, Program, Role,
-    Segment, Setting, Spoken, TemplateId,
+    BinaryOp, Block, Expr, ExprKind, Generate, LocalId, Param, Part, Pipeline, PipelineId, Program,
+    Role, Segment, Setting, Spoken, TemplateId, Test,
 };
 use crate::lang::settings::Key;
 use crate::lang::types::Type;
@@ -22,7 +22,15 @@ const MAX_CALL_DEPTH: usize = 64;
 
 /// Lowers one pipeline with all that it calls.
 pub fn lower(program: &Program, entry: PipelineId) -> Result<Plan, Diagnostic> {
-    let pipeline = &program.pipelines[entry.0 as usize];
+    lower_pipeline(program, &program.pipelines[entry.0 as usize])
+}
+
+/// Lowers a test: its result is a record of what is to be looked at.
+pub fn lower_test(program: &Program, test: &Test) -> Result<Plan, Diagnostic> {
+    lower_pipeline(program, &test.pipeline)
+}
+
+fn lower_pipeline(program: &Program, pipeline: &Pipeline) -> Result<Plan, Diagnostic> {
     let mut lowering = Lowering {
         program,
         nodes: 0,

@@ -8,4 +8,4 @@ pub mod passes;
 pub mod print;
 
 pub use graph::{Input, Node, Op, Plan, RenderPart, RenderTurn};
-pub use lower::lower;
+pub use lower::{lower, lower_test};

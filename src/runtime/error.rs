@@ -80,6 +80,10 @@ pub enum Failure {
         "the image decoder's configuration does not say for what size it was trained (`sample_size`)"
     )]
     Unsized,
+    #[error("{0}")]
+    Plan(String),
+    #[error("{path} is no snapshot: {reason}")]
+    Snapshot { path: PathBuf, reason: String },
     #[error("the run was cancelled")]
     Cancelled,
     #[error("a {0} stands where the plan promised a {1} (a defect of agpt)")]
@@ -106,6 +110,8 @@ impl Failure {
             Failure::CodeCount { .. } | Failure::Code { .. } | Failure::Turn { .. } => "E0707",
             Failure::MissingInput(_) | Failure::Argument { .. } => "E0708",
             Failure::Output { .. } => "E0709",
+            Failure::Plan(_) => "E0601",
+            Failure::Snapshot { .. } => "E0804",
             Failure::Cancelled => "E0710",
             Failure::Defect(..) => "E0799",
         }
@@ -131,6 +137,10 @@ impl Failure {
             Failure::FixedLength(..) => "remove the setting".to_string(),
             Failure::TooLong { .. } => "cut it first".to_string(),
             Failure::Output { .. } => "choose another place with --out".to_string(),
+            Failure::Snapshot { .. } => {
+                "restore it, or remove it and accept a new one with `agpt test --update`"
+                    .to_string()
+            }
             Failure::Defect(..) => "please report it with the source file".to_string(),
             _ => return None,
         })

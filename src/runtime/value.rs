@@ -3,6 +3,8 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use serde_json::json;
+
 use crate::base::hash::Digest;
 use crate::base::{Literal, Medium, Role};
 use crate::lang::types::Type;
@@ -112,6 +114,22 @@ pub enum Piece {
 pub struct Prompt {
     pub turns: Vec<PromptTurn>,
     pub out: Type,
+}
+
+impl Prompt {
+    /// As data: the turns with what they hold, media as their codes.
+    pub fn to_json(&self) -> serde_json::Value {
+        let part = |part: &PromptPart| match part {
+            PromptPart::Text(text) => json!({ "text": text }),
+            PromptPart::Tokens(medium, codes) => json!({ medium.name(): codes.as_ref() }),
+            PromptPart::Ids(ids) => json!({ "ids": ids.as_ref() }),
+        };
+        let turn = |turn: &PromptTurn| {
+            let parts: Vec<_> = turn.parts.iter().map(part).collect();
+            json!({ "role": turn.role.name(), "parts": parts })
+        };
+        self.turns.iter().map(turn).collect()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]

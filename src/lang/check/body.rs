@@ -157,29 +157,9 @@ impl<'c, 'a> Body<'c, 'a> {
         let mut lets = Vec::new();
         let mut names = Vec::new();
         for binding in &block.lets {
-            let value = match &binding.ty {
-                Some(ty) => {
-                    let wanted = self.checker.lower_type(self.module, ty);
-                    let what = format!("`{}`", binding.name.text);
-                    self.expect(&binding.value, &wanted, &what)
-                }
-                None => self.expr(&binding.value, None),
-            };
-            if value.ty == Type::None {
-                self.error(
-                    Diagnostic::error("E0308", "`none` alone does not say what is missing")
-                        .label(binding.name.span, "of what type?")
-                        .help(format!("write `let {}: text? = none`", binding.name.text)),
-                );
-            }
-            let (local, before) = self.declare(&binding.name, value.ty.clone(), "value");
+            let (bound, before) = self.bind(binding);
             names.push((&binding.name.text, before));
-            lets.push(ir::Let {
-                local,
-                name: binding.name.text.clone(),
-                value,
-                span: binding.span,
-            });
+            lets.push(bound);
         }
         let result = match want {
             Some(want) => self.expect(&block.result, want, place),
@@ -189,6 +169,28 @@ impl<'c, 'a> Body<'c, 'a> {
             self.leave(name, before);
         }
         ir::Block { lets, result: Box::new(result) }
+    }
+
+    /// One `let`: its value, and what its name meant before.
+    pub fn bind(&mut self, binding: &ast::Let) -> (ir::Let, Option<LocalId>) {
+        let value = match &binding.ty {
+            Some(ty) => {
+                let wanted = self.checker.lower_type(self.module, ty);
+                let what = format!("`{}`", binding.name.text);
+                self.expect(&binding.value, &wanted, &what)
+            }
+            None => self.expr(&binding.value, None),
+        };
+        if value.ty == Type::None {
+            self.error(
+                Diagnostic::error("E0308", "`none` alone does not say what is missing")
+                    .label(binding.name.span, "of what type?")
+                    .help(format!("write `let {}: text? = none`", binding.name.text)),
+            );
+        }
+        let (local, before) = self.declare(&binding.name, value.ty.clone(), "value");
+        let name = binding.name.text.clone();
+        (ir::Let { local, name, value, span: binding.span }, before)
     }
 
     /// An expression that must have a type; `place` names what wants it.

@@ -31,7 +31,7 @@ impl Checker<'_> {
             for (place, item) in loaded.file.items.iter().enumerate() {
                 let at = ItemRef { module, item: place };
                 match &item.kind {
-                    ItemKind::Use(_) => {}
+                    ItemKind::Use(_) | ItemKind::Test(_) => {}
                     ItemKind::Type(declared) => {
                         self.type_of(at, declared.name.span);
                     }
@@ -60,6 +60,10 @@ impl Checker<'_> {
         for (module, loaded) in self.resolved.modules.iter().enumerate() {
             for (place, item) in loaded.file.items.iter().enumerate() {
                 let at = ItemRef { module, item: place };
+                if let ItemKind::Test(declared) = &item.kind {
+                    self.test(at, item, declared);
+                    continue;
+                }
                 let Some(signature) = self.signatures.get(&at).cloned() else { continue };
                 match &item.kind {
                     ItemKind::Template(declared) => {

@@ -247,7 +247,12 @@ impl Body<'_, '_> {
     }
 
     /// The test of a literal; marks it as taken.
-    fn pattern_value(&mut self, value: &Expr, pattern: &ast::Expr, rest: &mut Rest) -> Option<Expr> {
+    fn pattern_value(
+        &mut self,
+        value: &Expr,
+        pattern: &ast::Expr,
+        rest: &mut Rest,
+    ) -> Option<Expr> {
         if value.ty == Type::Error {
             return None;
         }

@@ -11,6 +11,7 @@ mod matching;
 mod operators;
 mod order;
 mod template;
+mod test;
 mod type_exprs;
 
 use std::collections::{HashMap, HashSet};
@@ -58,6 +59,8 @@ struct Checker<'a> {
     signatures: HashMap<ItemRef, Rc<Signature>>,
     pipelines: Vec<ir::Pipeline>,
     templates: Vec<ir::Template>,
+    /// Tests of the root file, with their places in it.
+    tests: Vec<(ItemRef, ir::Test)>,
     /// Who calls whom, for recursion and for what the program needs.
     calls: HashMap<ItemRef, Vec<(ItemRef, Span)>>,
 }
@@ -74,6 +77,7 @@ pub fn check(resolved: &Resolved, diagnostics: &mut Vec<Diagnostic>) -> Option<i
         signatures: HashMap::new(),
         pipelines: Vec::new(),
         templates: Vec::new(),
+        tests: Vec::new(),
         calls: HashMap::new(),
     };
     checker.declare();
@@ -88,7 +92,8 @@ pub fn check(resolved: &Resolved, diagnostics: &mut Vec<Diagnostic>) -> Option<i
     }
     checker.unused_imports();
     diagnostics.append(&mut checker.diagnostics);
-    Some(order::program(checker.pipelines, checker.templates, order))
+    let tests = checker.tests.into_iter().map(|(_, test)| test).collect();
+    Some(order::program(checker.pipelines, checker.templates, tests, order))
 }
 
 impl<'a> Checker<'a> {

@@ -17,6 +17,7 @@ pub struct Order {
 /// Orders what the root file declares or reaches; reports circles.
 pub fn order(checker: &mut Checker<'_>) -> Order {
     let mut roots: Vec<ItemRef> = checker.signatures.keys().copied().collect();
+    roots.extend(checker.tests.iter().map(|(item, _)| *item));
     roots.sort_unstable();
     let mut done: HashMap<ItemRef, bool> = HashMap::new();
     let mut sorted: Vec<ItemRef> = Vec::new();
@@ -107,6 +108,7 @@ fn walk(
 pub fn program(
     pipelines: Vec<ir::Pipeline>,
     templates: Vec<ir::Template>,
+    tests: Vec<ir::Test>,
     order: Order,
 ) -> ir::Program {
     let mut renumber = Renumber { pipelines: HashMap::new(), templates: HashMap::new() };
@@ -143,6 +145,10 @@ pub fn program(
     }
     let entries = order.entries.iter().filter_map(|id| renumber.pipelines.get(id).copied());
     out.entries = entries.collect();
+    out.tests = tests;
+    for test in &mut out.tests {
+        renumber.block(&mut test.pipeline.body);
+    }
     out
 }
 

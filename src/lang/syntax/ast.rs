@@ -52,13 +52,14 @@ pub enum ItemKind {
     Type(TypeDecl),
     Template(Template),
     Pipeline(Pipeline),
+    Test(Test),
 }
 
 impl Item {
     /// The name it declares; `use` declares others.
     pub fn name(&self) -> Option<&Ident> {
         match &self.kind {
-            ItemKind::Use(_) => None,
+            ItemKind::Use(_) | ItemKind::Test(_) => None,
             ItemKind::Const(item) => Some(&item.name),
             ItemKind::Type(item) => Some(&item.name),
             ItemKind::Template(item) => Some(&item.name),
@@ -74,6 +75,7 @@ impl Item {
             ItemKind::Type(_) => "type",
             ItemKind::Template(_) => "template",
             ItemKind::Pipeline(_) => "pipeline",
+            ItemKind::Test(_) => "test",
         }
     }
 }
@@ -151,6 +153,21 @@ pub struct Pipeline {
     pub params: Vec<Param>,
     pub ret: TypeExpr,
     pub body: Block,
+}
+
+/// `test "…" with { … } { … }`
+#[derive(Debug, Clone)]
+pub struct Test {
+    pub title: StringLit,
+    pub settings: Vec<Setting>,
+    pub steps: Vec<TestStep>,
+}
+
+#[derive(Debug, Clone)]
+pub enum TestStep {
+    Let(Let),
+    Expect(Expr),
+    Snapshot(Expr),
 }
 
 /// `let` bindings, then a value: `return e` in a pipeline, a bare expression elsewhere.

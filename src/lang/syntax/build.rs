@@ -7,7 +7,7 @@ use crate::base::{Diagnostic, SourceId, Span};
 
 use super::ast::{
     Block, Comment, Const, Expr, ExprKind, File, Ident, Item, ItemKind, Let, Param, Part, Pipeline,
-    Spoken, Template, Turn, TypeDecl, TypeExpr, TypeKind, Use, UseName,
+    Spoken, Template, Test, TestStep, Turn, TypeDecl, TypeExpr, TypeKind, Use, UseName,
 };
 use super::errors;
 use super::scan::{self, Segment};
@@ -144,6 +144,7 @@ impl Builder<'_> {
             }
             Rule::template_decl => ItemKind::Template(self.template_decl(parts)?),
             Rule::pipeline_decl => ItemKind::Pipeline(self.pipeline_decl(parts)?),
+            Rule::test_decl => ItemKind::Test(self.test_decl(parts)?),
             _ => return None,
         };
         if let (Some(public), ItemKind::Use(Use { names: None, path, path_span, .. })) =
@@ -153,6 +154,13 @@ impl Builder<'_> {
                 Diagnostic::error("E0110", "a whole module cannot be published again")
                     .label(public.to(*path_span), "names the module itself")
                     .help(format!("list what to publish: `pub use {path} {{ a, b }}`")),
+            );
+        }
+        if let (Some(public), ItemKind::Test(_)) = (public, &kind) {
+            self.error(
+                Diagnostic::error("E0101", "a test cannot be published")
+                    .label(public, "")
+                    .help("remove `pub`: nothing uses a test"),
             );
         }
         Some(Item { doc, public, kind, span })
@@ -236,6 +244,40 @@ impl Builder<'_> {
         let ret = self.result_type(mark, &name, "pipeline");
         let body = self.block(parts.next()?, Some(&name));
         Some(Pipeline { name, params, ret, body })
+    }
+
+    fn test_decl(&mut self, mut parts: Pairs<'_, Rule>) -> Option<Test> {
+        let title = self.string(parts.next()?);
+        let (mut settings, mut steps) = (Vec::new(), Vec::new());
+        for part in parts {
+            match part.as_rule() {
+                Rule::test_with => {
+                    let written = part.into_inner().find(|p| p.as_rule() == Rule::settings);
+                    settings = written.map(|pair| self.settings(pair)).unwrap_or_default();
+                }
+                _ => {
+                    for step in content(part) {
+                        steps.extend(self.test_step(step));
+                    }
+                }
+            }
+        }
+        Some(Test { title, settings, steps })
+    }
+
+    fn test_step(&mut self, pair: Pair<'_>) -> Option<TestStep> {
+        if self.refuse_semicolon(&pair) {
+            return None;
+        }
+        let rule = pair.as_rule();
+        if rule == Rule::let_stmt {
+            return self.let_stmt(pair).map(TestStep::Let);
+        }
+        let value = self.expr(pair.into_inner().nth(1)?);
+        Some(match rule {
+            Rule::expect_stmt => TestStep::Expect(value),
+            _ => TestStep::Snapshot(value),
+        })
     }
 
     fn template_decl(&mut self, parts: Pairs<'_, Rule>) -> Option<Template> {

@@ -9,14 +9,10 @@ use super::build::{Rule, words};
 use super::scan::{self, STARTS, Segment};
 
 /// Words kept for later versions, with what they will do.
-const LATER: [(&str, &str); 7] = [
+const LATER: [(&str, &str); 3] = [
     ("plugin", "plugins come with a later version"),
-    ("test", "tests as declarations come with a later version"),
     ("try", "a run stops at its first error for now"),
-    ("expect", "tests as declarations come with a later version"),
-    ("snapshot", "tests as declarations come with a later version"),
     ("within", "resource limits come with a later version"),
-    ("with", "tests as declarations come with a later version"),
 ];
 
 const RESERVED: [&str; 29] = [
@@ -36,10 +32,9 @@ pub fn before_parsing(source: SourceId, base: usize, text: &str) -> Option<Diagn
         (None, _) => {
             let start = base + text.len() - text.trim_start().len();
             let end = start + text[start - base..].chars().next().map_or(0, char::len_utf8);
-            return Some(
-                outside(Span::new(source, start, end))
-                    .help("a file is a list of declarations: use, const, type, template, pipeline"),
-            );
+            return Some(outside(Span::new(source, start, end)).help(
+                "a file is a list of declarations: use, const, type, template, pipeline, test",
+            ));
         }
     };
     let span = Span::new(source, base + at, base + at + word.len());
@@ -57,7 +52,8 @@ pub fn before_parsing(source: SourceId, base: usize, text: &str) -> Option<Diagn
         ("let" | "var", _) => "outside of pipelines, values are declared with `const`".to_string(),
         ("import" | "from" | "include", _) => "other modules are named with `use`".to_string(),
         (_, Some(near)) => format!("did you mean `{near}`?"),
-        _ => "a file is a list of declarations: use, const, type, template, pipeline".to_string(),
+        _ => "a file is a list of declarations: use, const, type, template, pipeline, test"
+            .to_string(),
     };
     Some(diagnostic.help(help))
 }
@@ -206,6 +202,9 @@ fn expectations(positives: &[Rule], open: Option<char>) -> Vec<&'static str> {
             Rule::kw_from => add("`from`"),
             Rule::kw_in => add("`in`"),
             Rule::let_stmt => add("`let`"),
+            Rule::expect_stmt => add("`expect`"),
+            Rule::snapshot_stmt => add("`snapshot`"),
+            Rule::test_block => add("`{`"),
             Rule::return_stmt => add("`return`"),
             Rule::settings => add("`{`"),
             Rule::stage => add("a stage"),

@@ -273,7 +273,7 @@ impl Builder<'_> {
         Some(Stage { name, value })
     }
 
-    fn settings(&mut self, pair: Pair<'_>) -> Vec<Setting> {
+    pub fn settings(&mut self, pair: Pair<'_>) -> Vec<Setting> {
         content(pair)
             .filter_map(|pair| {
                 let (name, value) = self.pair(pair)?;

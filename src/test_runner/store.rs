@@ -1,0 +1,156 @@
+//! Where snapshots lie: a folder for each test, `snapshots/FILE/TITLE/`, with `snapshot.json` and
+//! the media that it names.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value as Json, json};
+
+use crate::base::atomic::write_atomic;
+use crate::lang::ir::Test;
+use crate::media::{RgbImage, Sound, encode_png, encode_wav};
+use crate::runtime::error::Failure;
+use crate::runtime::value::{Media, Value};
+
+use super::snapshot::{self, Difference, Kept, SAME_FROM, likeness};
+
+pub struct Store {
+    folder: PathBuf,
+    title: String,
+    before: Vec<Json>,
+    now: Vec<Json>,
+    kept: Vec<Kept>,
+    differs: bool,
+}
+
+impl Store {
+    pub fn open(file: &Path, test: &Test) -> Result<Store, Failure> {
+        let stem = file.file_stem().unwrap_or_default();
+        let folder = file.parent().unwrap_or(Path::new("")).join("snapshots").join(stem);
+        let folder = folder.join(slug(&test.title));
+        let path = folder.join("snapshot.json");
+        let unreadable = |reason: String| Failure::Snapshot { path: path.clone(), reason };
+        let before = match std::fs::read_to_string(&path) {
+            Ok(text) => {
+                let json: Json =
+                    serde_json::from_str(&text).map_err(|e| unreadable(e.to_string()))?;
+                match json.get("values") {
+                    Some(Json::Array(values)) => values.clone(),
+                    _ => return Err(unreadable("it has no list of `values`".to_string())),
+                }
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(unreadable(error.to_string())),
+        };
+        let title = test.title.clone();
+        Ok(Store { folder, title, before, now: Vec::new(), kept: Vec::new(), differs: false })
+    }
+
+    /// Compares the test's next snapshot.
+    pub fn compare(&mut self, value: &Value) -> Result<Option<Difference>, Failure> {
+        let place = self.now.len();
+        let first = self.kept.len();
+        let now = snapshot::of(value, &(place + 1).to_string(), &mut self.kept);
+        self.now.push(now.clone());
+        let difference = match self.before.get(place) {
+            None => Some(Difference::New { now }),
+            Some(before) if *before != now => {
+                Some(Difference::Value { before: before.clone(), now })
+            }
+            Some(_) => self.media_differ(first)?,
+        };
+        self.differs |= difference.is_some();
+        Ok(difference)
+    }
+
+    /// The first medium of the present snapshot that is not like the one that was kept.
+    fn media_differ(&self, first: usize) -> Result<Option<Difference>, Failure> {
+        for kept in &self.kept[first..] {
+            let path = self.folder.join(&kept.name);
+            let old = match &kept.media {
+                Media::Image(_) => Media::Image(RgbImage::load(&path)?),
+                Media::Speech(_) => Media::Speech(Sound::load(&path)?),
+                Media::Music(_) => Media::Music(Sound::load(&path)?),
+            };
+            let likeness = likeness(&old, &kept.media);
+            if likeness.is_none_or(|decibels| decibels < SAME_FROM) {
+                let file = path.display().to_string();
+                return Ok(Some(Difference::Perceptual { file, likeness }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// How many kept snapshots the test no longer takes.
+    pub fn stale(&mut self) -> Option<usize> {
+        let count = self.before.len().saturating_sub(self.now.len());
+        self.differs |= count > 0;
+        (count > 0).then_some(count)
+    }
+
+    /// Writes what was compared, if anything differs; media first, so that the snapshot never
+    /// names a file that is not there.
+    pub fn save(&self, model: String, seed: u64) -> Result<bool, Failure> {
+        if !self.differs {
+            return Ok(false);
+        }
+        let failed = |path: &Path, error: std::io::Error| Failure::Output {
+            path: path.to_path_buf(),
+            reason: error.to_string(),
+        };
+        std::fs::create_dir_all(&self.folder).map_err(|error| failed(&self.folder, error))?;
+        for kept in &self.kept {
+            let bytes = match &kept.media {
+                Media::Image(image) => encode_png(image, &[])?,
+                Media::Speech(sound) | Media::Music(sound) => encode_wav(sound, "")?,
+            };
+            let path = self.folder.join(&kept.name);
+            write_atomic(&path, &bytes).map_err(|error| failed(&path, error))?;
+        }
+        let path = self.folder.join("snapshot.json");
+        let json = json!({
+            "test": self.title,
+            "model": model,
+            "seed": seed,
+            "values": self.now,
+        });
+        let text = format!("{}\n", pretty(&json, 0));
+        write_atomic(&path, text.as_bytes()).map_err(|error| failed(&path, error))?;
+        Ok(true)
+    }
+}
+
+/// Indented JSON in which lists of numbers stay on a line: there are hundreds of them.
+fn pretty(value: &Json, depth: usize) -> String {
+    let pad = "  ".repeat(depth + 1);
+    let end = "  ".repeat(depth);
+    match value {
+        Json::Array(items) if !items.is_empty() && !items.iter().all(Json::is_number) => {
+            let items: Vec<String> =
+                items.iter().map(|item| format!("{pad}{}", pretty(item, depth + 1))).collect();
+            format!("[\n{}\n{end}]", items.join(",\n"))
+        }
+        Json::Object(map) if !map.is_empty() => {
+            let fields: Vec<String> = map
+                .iter()
+                .map(|(key, value)| format!("{pad}{}: {}", json!(key), pretty(value, depth + 1)))
+                .collect();
+            format!("{{\n{}\n{end}}}", fields.join(",\n"))
+        }
+        other => other.to_string(),
+    }
+}
+
+/// A title as the name of a folder; a digest tells those apart that differ in other characters.
+fn slug(title: &str) -> String {
+    let mut out = String::new();
+    for c in title.chars() {
+        if c.is_ascii_alphanumeric() {
+            out.push(c.to_ascii_lowercase());
+        } else if !out.ends_with('-') && !out.is_empty() {
+            out.push('-');
+        }
+    }
+    let kept: String = out.trim_matches('-').chars().take(60).collect();
+    let digest = crate::base::hash::Digest::of(title.as_bytes()).hex();
+    format!("{kept}-{}", &digest[..6])
+}

@@ -1,0 +1,132 @@
+//! `agpt test`: expectations, snapshots and what differs in them.
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use support::{agpt, stderr, temp};
+
+const TESTS: &str = r#"
+use std/tasks { caption, paint as painting }
+
+test "told" {
+  let words = generate text from caption(file("sunflower.png"))
+  expect words == "a yellow sunflower"
+  snapshot words
+}
+
+test "painted" with { seed: 7 } {
+  let picture = generate image from painting("a red apple") { perceptual: { steps: 2 } }
+  snapshot { picture }
+  snapshot painting("a red apple")
+}
+"#;
+
+fn project(text: &str) -> (tempfile::TempDir, PathBuf) {
+    let folder = temp();
+    let file = folder.path().join("all.agpt");
+    fs::write(&file, text).unwrap();
+    let picture = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/media/sunflower.png");
+    fs::copy(picture, folder.path().join("sunflower.png")).unwrap();
+    (folder, file)
+}
+
+fn run(file: &Path, options: &[&str]) -> Output {
+    agpt(["test"]).arg(file).args(options).output().unwrap()
+}
+
+fn told(output: &Output) -> String {
+    stderr(output).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn snapshot(folder: &Path, title: &str) -> PathBuf {
+    let all = fs::read_dir(folder.join("snapshots/all")).unwrap();
+    let mut paths = all.map(|entry| entry.unwrap().path());
+    paths.find(|path| path.file_name().unwrap().to_string_lossy().starts_with(title)).unwrap()
+}
+
+#[test]
+fn a_snapshot_is_made_once_and_then_compared_layer_by_layer() {
+    let (folder, file) = project(TESTS);
+    let new = run(&file, &[]);
+    assert_eq!(new.status.code(), Some(3));
+    assert!(told(&new).contains("there is no snapshot yet"), "{}", stderr(&new));
+    assert!(!folder.path().join("snapshots").exists(), "nothing is written unasked");
+    let update = run(&file, &["--update"]);
+    assert!(update.status.success(), "{}", stderr(&update));
+    assert!(told(&update).contains("snapshots of 2 written"), "{}", stderr(&update));
+    let again = run(&file, &["--ci"]);
+    assert!(again.status.success(), "{}", stderr(&again));
+    assert!(told(&again).contains("2 passed, 0 failed"), "{}", stderr(&again));
+
+    // Another text, from other ids: the language model's doing.
+    let path = snapshot(folder.path(), "told").join("snapshot.json");
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains("\"text\": \"a yellow sunflower\""), "{text}");
+    fs::write(&path, text.replace("yellow", "blue").replace("\"ids\": [", "\"ids\": [1,")).unwrap();
+    let other = run(&file, &["--filter", "told"]);
+    assert_eq!(other.status.code(), Some(3));
+    assert!(told(&other).contains("the language model wrote other tokens"), "{}", stderr(&other));
+    assert!(told(&other).contains("0 passed, 1 failed, 1 left out"), "{}", stderr(&other));
+
+    // Another picture from the same codes: the decoder's.
+    let picture = snapshot(folder.path(), "painted").join("1-picture.png");
+    let sunflower = folder.path().join("sunflower.png");
+    let mut pixels = agpt::media::RgbImage::load(&picture).unwrap().into_data();
+    pixels[0] = pixels[0].wrapping_add(3);
+    let near = agpt::media::RgbImage::new(64, 64, pixels).unwrap();
+    fs::write(&picture, agpt::media::encode_png(&near, &[]).unwrap()).unwrap();
+    let alike = run(&file, &["--filter", "painted"]);
+    assert!(alike.status.success(), "rounding is no difference: {}", stderr(&alike));
+    fs::copy(sunflower, &picture).unwrap();
+    let decoded = run(&file, &["--filter", "painted"]);
+    assert_eq!(decoded.status.code(), Some(3));
+    assert!(
+        told(&decoded).contains("decoded differently from the same codes"),
+        "{}",
+        stderr(&decoded)
+    );
+
+    // A file that is none.
+    fs::write(&path, "{ half").unwrap();
+    let broken = run(&file, &["--filter", "told"]);
+    assert_eq!(broken.status.code(), Some(3));
+    assert!(told(&broken).contains("E0804"), "{}", stderr(&broken));
+}
+
+#[test]
+fn reports_for_people_and_machines() {
+    let text = "test \"wrong <1>\" { let n = length([1, 2])\n expect n == 3 }\ntest \"right\" { expect 2 > 1 }\n";
+    let (folder, file) = project(text);
+    let report = folder.path().join("report.xml");
+    let output = run(&file, &["--ci", "--json", "--junit", report.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(3));
+    let errors = stderr(&output);
+    let annotation = errors.lines().find(|line| line.starts_with("::error")).unwrap();
+    assert!(annotation.starts_with("::error file="), "{annotation}");
+    assert!(
+        annotation.contains("line=2,") && annotation.contains("left:  2%0Aright: 3"),
+        "{annotation}"
+    );
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((json["passed"].as_u64(), json["failed"].as_u64()), (Some(1), Some(1)));
+    assert_eq!(json["tests"][0]["diagnostics"][0]["code"], "E0801");
+    let xml = fs::read_to_string(report).unwrap();
+    assert!(xml.contains("tests=\"2\" failures=\"1\""), "{xml}");
+    assert!(xml.contains("wrong &lt;1&gt;") && xml.contains("right: 3"), "{xml}");
+}
+
+#[test]
+fn tests_are_listed_and_the_shipped_ones_pass() {
+    let listed = agpt(["test", "examples", "--list"]).output().unwrap();
+    let out = String::from_utf8(listed.stdout).unwrap();
+    assert!(out.contains("a sunflower is called one"), "{out}");
+    let shipped = agpt(["test", "examples", "--ci"]).output().unwrap();
+    assert!(shipped.status.success(), "{}", stderr(&shipped));
+    let missing = agpt(["test", "no-such-file.agpt"]).output().unwrap();
+    assert_eq!(missing.status.code(), Some(2));
+    let wrong = agpt(["test", "tests/lang/errors/tests.agpt"]).output().unwrap();
+    assert_eq!(wrong.status.code(), Some(1));
+}
