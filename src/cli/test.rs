@@ -178,7 +178,7 @@ fn tell(
     report.cases.push(Case {
         file: file.display().to_string(),
         title: outcome.title.clone(),
-        seconds: seconds,
+        seconds,
         failure,
     });
 }
