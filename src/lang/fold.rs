@@ -71,6 +71,9 @@ pub fn binary(op: BinaryOp, left: &Literal, right: &Literal) -> Result<Option<Li
             BinaryOp::Or => Some(Literal::Bool(*a || *b)),
             _ => compare(op, a.partial_cmp(b)),
         }),
+        (Literal::Text(a), Literal::Text(b)) if op == BinaryOp::Contains => {
+            Ok(Some(Literal::Bool(a.contains(b.as_str()))))
+        }
         (Literal::Text(a), Literal::Text(b)) => Ok(compare(op, a.partial_cmp(b))),
         _ => Ok(None),
     }

@@ -243,6 +243,8 @@ pub enum BinaryOp {
     And,
     Or,
     Coalesce,
+    /// `text contains part`
+    Contains,
 }
 
 impl BinaryOp {
@@ -263,6 +265,7 @@ impl BinaryOp {
             BinaryOp::And => "and",
             BinaryOp::Or => "or",
             BinaryOp::Coalesce => "??",
+            BinaryOp::Contains => "contains",
         }
     }
 }

@@ -77,6 +77,11 @@ impl Body<'_, '_> {
                 let right = self.expect(right, &Type::Bool, &place);
                 self.finish(op, left, right, Type::Bool, span)
             }
+            BinaryOp::Contains => {
+                let left = self.expect(left, &Type::TEXT, "what contains something");
+                let right = self.expect(right, &Type::TEXT, "what is contained");
+                self.finish(op, left, right, Type::Bool, span)
+            }
             BinaryOp::Coalesce => self.coalesce(left, right, span, want),
             BinaryOp::Equal | BinaryOp::NotEqual => self.equality(op, op_span, left, right, span),
             _ => {

@@ -10,8 +10,8 @@ use super::Checker;
 use super::body::{Body, Mode};
 
 fn compares(op: BinaryOp) -> bool {
-    use BinaryOp::{Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual};
-    matches!(op, Equal | NotEqual | Less | LessEqual | Greater | GreaterEqual)
+    use BinaryOp::{Contains, Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual};
+    matches!(op, Contains | Equal | NotEqual | Less | LessEqual | Greater | GreaterEqual)
 }
 
 impl Checker<'_> {

@@ -18,7 +18,8 @@ fn rank(op: BinaryOp) -> u8 {
         | BinaryOp::Less
         | BinaryOp::LessEqual
         | BinaryOp::Greater
-        | BinaryOp::GreaterEqual => 4,
+        | BinaryOp::GreaterEqual
+        | BinaryOp::Contains => 4,
         BinaryOp::Coalesce => 5,
         BinaryOp::Add | BinaryOp::Subtract => 6,
         BinaryOp::Multiply | BinaryOp::Divide | BinaryOp::Remainder => 7,
@@ -114,6 +115,7 @@ impl Builder<'_> {
             "<" => BinaryOp::Less,
             ">" => BinaryOp::Greater,
             "??" => BinaryOp::Coalesce,
+            "contains" => BinaryOp::Contains,
             "+" => BinaryOp::Add,
             "*" => BinaryOp::Multiply,
             "/" => BinaryOp::Divide,
