@@ -97,6 +97,33 @@ fn a_snapshot_is_made_once_and_then_compared_layer_by_layer() {
 }
 
 #[test]
+fn a_text_is_held_to_the_cases_of_its_type() {
+    let text = r#"
+use std/tasks { caption }
+type Kind = "a red apple" | "a yellow sunflower" | "a yellow sun" | "a yellow"
+type Never = "qqq zzz" | "qqq zz" | "qqq"
+
+test "the likeliest case" {
+  let kind = generate Kind from caption(file("sunflower.png")) { semantic: { temperature: 0 } }
+  expect kind == "a yellow sunflower"
+}
+test "only cases, whatever the model would like" {
+  let kind = generate Never from caption(file("sunflower.png")) { semantic: { temperature: 2 } }
+  expect match kind { "qqq" | "qqq zz" | "qqq zzz" => true }
+}
+test "one case" {
+  let kind = generate "x" | "x y" from "hello"
+  expect kind contains "x"
+}
+"#;
+    let (_folder, file) = project(text);
+    for seed in ["0", "1", "2"] {
+        let output = run(&file, &["--seed", seed]);
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
+}
+
+#[test]
 fn reports_for_people_and_machines() {
     let text = "test \"wrong <1>\" { let n = length([1, 2])\n expect n == 3 }\ntest \"right\" { expect 2 > 1 }\n";
     let (folder, file) = project(text);

@@ -53,7 +53,8 @@ fn assert_reply(engine: &mut Engine, medium: Medium, codes: &[u32], expected: &E
     let settings =
         Settings::new(Stage::Semantic, text, &[Key::of("temperature")], &greedy).unwrap();
     let mut stream = Stream::new(0, "golden");
-    let request = Request { path: "golden", reply: text, prompt: &prompt, settings: &settings };
+    let request =
+        Request { path: "golden", reply: text, prompt: &prompt, settings: &settings, cases: &[] };
     let mut listener = Listener::default();
     let said = engine.generate(&request, &mut stream, &mut listener).unwrap();
     assert_eq!(said, Value::text(reply.as_str().unwrap()), "{name}");

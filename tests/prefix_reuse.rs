@@ -17,7 +17,7 @@ fn says(role: Role, text: &str) -> PromptTurn {
 fn reply(engine: &mut Engine, turns: &[PromptTurn], reply: Reply, seed: u64) -> Value {
     let prompt = Prompt { turns: turns.to_vec(), out: Type::Chat };
     let settings = Settings::default();
-    let request = Request { path: "test", reply, prompt: &prompt, settings: &settings };
+    let request = Request { path: "test", reply, prompt: &prompt, settings: &settings, cases: &[] };
     engine.generate(&request, &mut Stream::new(seed, "test"), &mut Silent).unwrap()
 }
 

@@ -93,6 +93,8 @@ pub enum Op {
     Generate {
         reply: Reply,
         settings: Vec<Key>,
+        /// The texts that a reply in text is held to; none for any text.
+        cases: Vec<String>,
     },
     /// The tokens, then one port per setting. → the medium
     Decode {

@@ -72,7 +72,8 @@ impl Conversation {
         let prompt = Prompt { turns, out: Type::Chat };
         let (settings, number) = (Settings::default(), self.replies + 1);
         let address = format!("conversation/reply{number}/generate");
-        let request = Request { path: &address, reply, prompt: &prompt, settings: &settings };
+        let request =
+            Request { path: &address, reply, prompt: &prompt, settings: &settings, cases: &[] };
         let mut stream = Stream::new(self.seed, &address);
         let written = engine.generate(&request, &mut stream, events)?;
         let value = match reply {

@@ -310,7 +310,7 @@ impl Executor<'_> {
                 let turns = render::turns(turns, values)?;
                 Value::Prompt(Arc::new(Prompt { turns, out: out.clone() }))
             }
-            Op::Generate { reply, settings } => {
+            Op::Generate { reply, settings, cases } => {
                 let Some((Value::Prompt(prompt), given)) = values.split_first() else {
                     return Err(Failure::Defect("value", "prompt"));
                 };
@@ -318,7 +318,7 @@ impl Executor<'_> {
                 let address = format!("{}{}", frame.row, node.path);
                 let mut stream = Stream::new(settings.seed(self.seed)?, &address);
                 let request =
-                    Request { path: &address, reply: *reply, prompt, settings: &settings };
+                    Request { path: &address, reply: *reply, prompt, settings: &settings, cases };
                 self.engine.generate(&request, &mut stream, self.events)?
             }
             Op::Decode { reply, settings } => {

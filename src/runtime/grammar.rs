@@ -80,6 +80,46 @@ pub trait Rules {
     fn take(&mut self, id: u32) -> bool;
 }
 
+/// A text that is one of several, given as ids. It ends where no longer one can follow.
+pub struct OneOf {
+    cases: Vec<Vec<u32>>,
+    ends: Vec<u32>,
+    sampling: Sampling,
+    written: Vec<u32>,
+}
+
+impl OneOf {
+    pub fn new(cases: Vec<Vec<u32>>, ends: Vec<u32>, sampling: Sampling) -> Self {
+        OneOf { cases, ends, sampling, written: Vec::new() }
+    }
+}
+
+impl Rules for OneOf {
+    fn next(&self) -> Next {
+        let open = self.cases.iter().filter(|case| case.starts_with(&self.written));
+        let mut ids: Vec<u32> =
+            open.clone().filter_map(|case| case.get(self.written.len()).copied()).collect();
+        if ids.is_empty() {
+            return Next::Done;
+        }
+        if open.clone().any(|case| case.len() == self.written.len()) {
+            ids.extend(&self.ends);
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        Next::Choose(ids.into_iter().map(|id| id..id.saturating_add(1)).collect())
+    }
+
+    fn sampling(&self) -> &Sampling {
+        &self.sampling
+    }
+
+    fn take(&mut self, id: u32) -> bool {
+        self.written.push(id);
+        !self.ends.contains(&id)
+    }
+}
+
 /// A reply in one medium.
 pub struct Single {
     pub grammar: Grammar,

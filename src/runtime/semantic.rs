@@ -16,7 +16,7 @@ use super::engine::{Engine, Held};
 use super::error::Failure;
 use super::events::{Events, Generated};
 use super::generate;
-use super::grammar::{Grammar, Inset, Length, Rules, Single, Switching};
+use super::grammar::{Grammar, Inset, Length, OneOf, Rules, Single, Switching};
 use super::settings::Settings;
 use super::value::{Piece, Prompt, PromptPart, Text, Value};
 
@@ -27,6 +27,8 @@ pub struct Request<'a> {
     pub reply: Reply,
     pub prompt: &'a Prompt,
     pub settings: &'a Settings,
+    /// The texts that the reply is held to; none for any.
+    pub cases: &'a [String],
 }
 
 impl Engine {
@@ -66,6 +68,16 @@ impl Engine {
         let written = bundle.prompt_builder()?.build(&turns(request.prompt)?, first)?;
         let room = bundle.manifest().context.saturating_sub(written.ids.len());
         let draft = Draft { bundle: &bundle, settings: request.settings, room };
+        if !request.cases.is_empty() {
+            return self.choose(
+                request,
+                &written.ids,
+                &written.text_for_people,
+                &draft,
+                stream,
+                events,
+            );
+        }
         let ids = match request.reply {
             Reply::Only(medium) => {
                 let length = draft.length(medium, request.settings)?;
@@ -105,6 +117,44 @@ impl Engine {
             }
             Reply::Mixed => pieces(&bundle, &ids).map(|pieces| Value::Mixed(pieces.into())),
         }
+    }
+
+    /// One of several texts, held to them id by id as the tokenizer writes them.
+    fn choose(
+        &mut self,
+        request: &Request<'_>,
+        prompt: &[u32],
+        shown: &str,
+        draft: &Draft<'_>,
+        stream: &mut Stream,
+        events: &mut dyn Events,
+    ) -> Result<Value, Failure> {
+        let begun = Instant::now();
+        let bundle = self.bundle.clone();
+        let tokenizer = bundle.text_tokenizer()?;
+        let cases: Vec<Vec<u32>> = request
+            .cases
+            .iter()
+            .map(|case| tokenizer.encode_text(case))
+            .collect::<Result<_, _>>()?;
+        let longest = cases.iter().map(Vec::len).max().unwrap_or(0);
+        draft.fits(prompt.len(), longest)?;
+        let sampling = draft.sampling(Medium::Text, draft.settings)?;
+        let ends = bundle.prompt_builder()?.stop()?;
+        let mut rules = OneOf::new(cases.clone(), ends, sampling);
+        let ids = self.write(prompt, &mut rules, longest, stream, events)?;
+        events.generated(&Generated {
+            path: request.path.to_string(),
+            reply: request.reply,
+            prompt: shown.to_string(),
+            prompt_tokens: prompt.len(),
+            ids: ids.clone(),
+            took: begun.elapsed(),
+        });
+        let written = cases.iter().position(|case| *case == ids);
+        let case = written.and_then(|place| request.cases.get(place));
+        let case = case.ok_or(Failure::Defect("another text", "case"))?;
+        Ok(Value::Text(Text::written(case.as_str(), ids)))
     }
 
     /// Writes one reply; what an earlier sequence has in common with the prompt is not read again.

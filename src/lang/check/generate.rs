@@ -48,6 +48,9 @@ impl Body<'_, '_> {
             Type::Medium(medium) => (Reply::Only(*medium), *medium != Medium::Text),
             Type::Tokens(medium) => (Reply::Only(*medium), false),
             Type::Mixed => (Reply::Mixed, true),
+            Type::Union(cases) if cases.iter().all(|case| matches!(case, Literal::Text(_))) => {
+                (Reply::Only(Medium::Text), false)
+            }
             Type::Error => return Self::error_expr(span),
             other => {
                 let diagnostic = Diagnostic::error("E0509", format!("{other} cannot be generated"))
@@ -61,11 +64,34 @@ impl Body<'_, '_> {
                 return Self::error_expr(span);
             }
         };
-        let prompt = self.prompt(prompt, &out, out_span);
-        let (semantic, perceptual) = self.stages(stages, reply, &out, perceptual);
+        // A union is held to its cases while it is written; what is asked for is text.
+        let held = matches!(out, Type::Union(_));
+        let asked = if held { Type::TEXT } else { out.clone() };
+        let prompt = self.prompt(prompt, &asked, out_span);
+        let (semantic, perceptual) = self.stages(stages, reply, &asked, perceptual);
+        if held {
+            self.refuse_lengths(&semantic, out_span);
+        }
         let Some(prompt) = prompt else { return Self::error_expr(span) };
         let generate = ir::Generate { out: out.clone(), prompt, semantic, perceptual };
         Expr { kind: ExprKind::Generate(Box::new(generate)), ty: out, span }
+    }
+
+    /// The cases of a union decide how long a reply is.
+    fn refuse_lengths(&mut self, settings: &[ir::Setting], out: Span) {
+        for setting in settings {
+            if matches!(setting.key.name, "max_tokens" | "min_tokens") {
+                self.error(
+                    Diagnostic::error(
+                        "E0408",
+                        format!("`{}` has no meaning here", setting.key.name),
+                    )
+                    .label(setting.span, "the cases decide the length")
+                    .label(out, "one of these is written")
+                    .help("remove the setting"),
+                );
+            }
+        }
     }
 
     /// A prompt for the output, or a value that makes a prompt of one turn.

@@ -62,8 +62,12 @@ pub fn describe(
                 .collect();
             format!("render {}", turns.join(" "))
         }
-        Op::Generate { reply, settings } => {
-            format!("generate {reply} from {}{}", operand(0), with(settings, operand))
+        Op::Generate { reply, settings, cases } => {
+            let what = match cases.as_slice() {
+                [] => reply.to_string(),
+                cases => cases.iter().map(|c| format!("{c:?}")).collect::<Vec<_>>().join(" | "),
+            };
+            format!("generate {what} from {}{}", operand(0), with(settings, operand))
         }
         Op::Decode { reply, settings } => {
             format!("decode {reply} {}{}", operand(0), with(settings, operand))
