@@ -6,6 +6,7 @@ mod coerce;
 mod declare;
 mod expr;
 mod generate;
+mod index;
 mod lists;
 mod operators;
 mod order;
@@ -17,6 +18,7 @@ use std::rc::Rc;
 
 use crate::base::{Diagnostic, Severity, Span};
 
+use super::index::Index;
 use super::ir;
 use super::resolve::{ItemRef, ModuleIndex, Resolved, Target};
 use super::syntax::ast::{Ident, ItemKind};
@@ -59,10 +61,15 @@ struct Checker<'a> {
     templates: Vec<ir::Template>,
     /// Who calls whom, for recursion and for what the program needs.
     calls: HashMap<ItemRef, Vec<(ItemRef, Span)>>,
+    /// Which name means what, for editors.
+    index: Index,
 }
 
 /// Checks everything that was loaded; a program comes back where nothing is wrong.
-pub fn check(resolved: &Resolved, diagnostics: &mut Vec<Diagnostic>) -> Option<ir::Program> {
+pub fn check(
+    resolved: &Resolved,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> (Option<ir::Program>, Index) {
     let mut checker = Checker {
         resolved,
         diagnostics: Vec::new(),
@@ -74,20 +81,22 @@ pub fn check(resolved: &Resolved, diagnostics: &mut Vec<Diagnostic>) -> Option<i
         pipelines: Vec::new(),
         templates: Vec::new(),
         calls: HashMap::new(),
+        index: Index::default(),
     };
     checker.declare();
     checker.bodies();
     let order = order::order(&mut checker);
+    let index = checker.finish_index();
     let failed = |list: &[Diagnostic]| list.iter().any(|d| d.severity == Severity::Error);
     if failed(diagnostics) || failed(&checker.diagnostics) {
         // What is unused may be so only because of a mistake elsewhere.
         checker.diagnostics.retain(|diagnostic| diagnostic.severity == Severity::Error);
         diagnostics.append(&mut checker.diagnostics);
-        return None;
+        return (None, index);
     }
     checker.unused_imports();
     diagnostics.append(&mut checker.diagnostics);
-    Some(order::program(checker.pipelines, checker.templates, order))
+    (Some(order::program(checker.pipelines, checker.templates, order)), index)
 }
 
 impl<'a> Checker<'a> {
@@ -96,10 +105,13 @@ impl<'a> Checker<'a> {
     }
 
     /// What a name at the top of a module means; marks an import as used.
-    fn lookup(&mut self, module: ModuleIndex, name: &str) -> Option<Target> {
+    fn lookup(&mut self, module: ModuleIndex, name: &str, span: Span) -> Option<Target> {
         let binding = self.resolved.modules[module].names.get(name)?;
         if let Some(import) = binding.import {
             self.used_imports.insert((module, import));
+        }
+        if let Some(declared) = self.resolved.definition(module, binding) {
+            self.index.record(span, declared);
         }
         Some(binding.target)
     }
@@ -107,7 +119,12 @@ impl<'a> Checker<'a> {
     /// `module.name`
     fn member(&mut self, module: ModuleIndex, name: &Ident) -> Target {
         match super::resolve::member(self.resolved, module, name) {
-            Ok(target) => target,
+            Ok(target) => {
+                if let Some(declared) = self.resolved.declared(target) {
+                    self.index.record(name.span, declared);
+                }
+                target
+            }
             Err(diagnostic) => {
                 self.error(diagnostic);
                 Target::Broken

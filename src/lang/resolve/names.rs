@@ -104,9 +104,9 @@ impl Table<'_> {
         }
     }
 
-    fn import(&mut self, name: &str, span: Span, target: Target) {
+    fn import(&mut self, name: &str, span: Span, target: Target, alias: bool) {
         let import = Some(self.imports.len());
-        self.imports.push(Import { name: name.to_string(), span });
+        self.imports.push(Import { name: name.to_string(), span, alias });
         self.add(name, Binding { target, span, import });
     }
 
@@ -114,14 +114,14 @@ impl Table<'_> {
     fn whole(&mut self, item: &Use, target: Option<ModuleIndex>) {
         let target = target.map_or(Target::Broken, Target::Module);
         if let Some(alias) = &item.alias {
-            self.import(&alias.text, alias.span, target);
+            self.import(&alias.text, alias.span, target, true);
             return;
         }
         let name = item.path.rsplit('/').next().unwrap_or(&item.path);
         let plain =
             name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && !name.contains('-');
         if plain {
-            self.import(name, item.path_span, target);
+            self.import(name, item.path_span, target, false);
         } else {
             self.diagnostics.push(
                 Diagnostic::error("E0105", format!("`{name}` cannot be a name"))
@@ -139,7 +139,7 @@ impl Table<'_> {
                 None => Target::Broken,
             };
             let name = listed.alias.as_ref().unwrap_or(&listed.name);
-            self.import(&name.text, name.span, target);
+            self.import(&name.text, name.span, target, listed.alias.is_some());
         }
     }
 
