@@ -15,6 +15,9 @@ pub(crate) mod words;
 
 use crate::base::{Diagnostic, Sources};
 
+/// Names that need no declaration.
+pub use resolve::{BUILTIN_FUNCTIONS, BUILTIN_TYPES};
+
 pub use loader::{LoadError, LoadedModule, Loader, MemoryLoader, ModuleId, root_id};
 
 /// What came of a source text.
