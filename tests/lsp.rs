@@ -210,9 +210,11 @@ fn names_are_explained_found_and_changed_across_files() {
     assert_eq!(symbols["result"][0]["children"].as_array().unwrap().len(), 3, "{symbols}");
 
     // What is open counts before what is on the disk.
-    assert_eq!(editor.open(&words, ""), Vec::<Value>::new());
+    let document = json!({ "uri": uri(&words), "languageId": "agpt", "version": 1, "text": "" });
+    editor.tell("textDocument/didOpen", json!({ "textDocument": document }));
     let shown = editor.diagnostics(&main);
     assert_eq!(shown[0]["code"], "E0207", "{shown:?}");
+    assert_eq!(editor.diagnostics(&words), Vec::<Value>::new());
     editor.end();
 }
 

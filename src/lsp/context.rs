@@ -306,7 +306,10 @@ mod tests {
         let text = format!("{HEAD}  let a = generate text from t(photo) {{ semantic: {{ te");
         assert_eq!(wanted(&text), semantic(Medium::Text));
         assert_eq!(wanted(&format!("{text}mperature: 1, ")), semantic(Medium::Text));
-        assert_eq!(wanted(&format!("{text}mperature: ")), Wanted::Name(names(HEAD)));
+        assert_eq!(
+            wanted(&format!("{text}mperature: ")),
+            Wanted::Name(["photo", "n", "a"].map(String::from).to_vec())
+        );
         let text = format!("{HEAD}  return generate tokens<image> from\n    photo {{\n");
         assert_eq!(wanted(&text), Wanted::Stage);
         assert_eq!(wanted(&format!("{text}    semantic: {{\n")), semantic(Medium::Image));
