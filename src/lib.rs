@@ -2,7 +2,8 @@
 //!
 //! The folders are the map; an arrow of imports only ever goes upwards in this list
 //! (docs/architecture.md has the drawing):
-//! cli → test_runner → runtime → plan → lang, and runtime → bundle → models → nn → media → base.
+//! cli → test_runner → runtime → plan → lang, cli → lsp → plan, and runtime → bundle → models → nn →
+//! media → base.
 
 #![deny(unsafe_code)]
 
@@ -10,6 +11,7 @@ pub mod base;
 pub mod bundle;
 pub mod cli;
 pub mod lang;
+pub mod lsp;
 pub mod media;
 pub mod models;
 pub mod nn;

@@ -1,5 +1,6 @@
 //! Modules from the standard library inside the program and from files.
 
+use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use crate::bundle::embedded;
@@ -10,14 +11,23 @@ pub struct FileLoader;
 
 impl Loader for FileLoader {
     fn load(&self, from: &ModuleId, path: &str) -> Result<LoadedModule, LoadError> {
-        if let Some(name) = path.strip_prefix("std/") {
-            return standard(name);
-        }
-        if path.starts_with("./") || path.starts_with("../") {
-            return file(from, path);
-        }
-        Err(LoadError::NotFound { similar: standard_names() })
+        load(from, path, &|file| std::fs::read_to_string(file))
     }
+}
+
+/// The same with another way to read files: an editor's buffers come before the disk.
+pub fn load(
+    from: &ModuleId,
+    path: &str,
+    read: &dyn Fn(&Path) -> io::Result<String>,
+) -> Result<LoadedModule, LoadError> {
+    if let Some(name) = path.strip_prefix("std/") {
+        return standard(name);
+    }
+    if path.starts_with("./") || path.starts_with("../") {
+        return file(from, path, read);
+    }
+    Err(LoadError::NotFound { similar: standard_names() })
 }
 
 fn standard_names() -> Vec<String> {
@@ -31,14 +41,18 @@ fn standard(name: &str) -> Result<LoadedModule, LoadError> {
     Ok(LoadedModule { id: ModuleId(path.clone()), name: format!("{path}.agpt"), text: text.into() })
 }
 
-fn file(from: &ModuleId, path: &str) -> Result<LoadedModule, LoadError> {
+fn file(
+    from: &ModuleId,
+    path: &str,
+    read: &dyn Fn(&Path) -> io::Result<String>,
+) -> Result<LoadedModule, LoadError> {
     // The standard library is not in a folder of the user's.
     if from.0.starts_with("std/") {
         return Err(LoadError::NotFound { similar: standard_names() });
     }
     let folder = Path::new(&from.0).parent().unwrap_or(Path::new(""));
     let file = tidy(&folder.join(format!("{path}.agpt")));
-    match std::fs::read_to_string(&file) {
+    match read(&file) {
         Ok(text) => {
             let name = file.display().to_string();
             Ok(LoadedModule { id: ModuleId(name.clone()), name, text })

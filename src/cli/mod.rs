@@ -4,6 +4,7 @@ mod chat;
 mod check;
 mod exit;
 mod loader;
+mod lsp;
 mod machine;
 mod models;
 mod output;
@@ -44,6 +45,8 @@ enum Action {
     Test(test::Args),
     /// List the models at hand, or show or verify one
     Models(models::Args),
+    #[command(about = lsp::ABOUT.lines().next(), long_about = lsp::ABOUT, after_help = lsp::HELP)]
+    Lsp(lsp::Args),
     /// Print a completion script for a shell
     Completions {
         /// The shell to complete in
@@ -103,6 +106,7 @@ fn dispatch(action: Action) -> Exit {
         Action::Plan(args) => plan::run(&args),
         Action::Test(args) => test::run(&args),
         Action::Models(args) => models::run(&args),
+        Action::Lsp(args) => lsp::run(&args),
         Action::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "agpt", &mut std::io::stdout());
             Exit::Success

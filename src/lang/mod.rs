@@ -3,6 +3,7 @@
 
 mod check;
 pub mod fold;
+pub mod index;
 pub mod ir;
 mod loader;
 pub mod printer;
@@ -14,6 +15,9 @@ pub(crate) mod words;
 
 use crate::base::{Diagnostic, Sources};
 
+/// Names that need no declaration.
+pub use resolve::{BUILTIN_FUNCTIONS, BUILTIN_TYPES};
+
 pub use loader::{LoadError, LoadedModule, Loader, MemoryLoader, ModuleId, root_id};
 
 /// What came of a source text.
@@ -24,6 +28,8 @@ pub struct Compilation {
     /// There if and only if no diagnostic is an error.
     pub program: Option<ir::Program>,
     pub diagnostics: Vec<Diagnostic>,
+    /// Where names are declared and used, as far as that could be found out.
+    pub index: index::Index,
 }
 
 /// Compiles a root file with all that it uses.
@@ -31,10 +37,10 @@ pub fn compile(root_name: &str, root_text: &str, loader: &dyn Loader) -> Compila
     let mut sources = Sources::default();
     let mut diagnostics = Vec::new();
     let resolved = resolve::resolve(root_name, root_text, loader, &mut sources, &mut diagnostics);
-    let program = check::check(&resolved, &mut diagnostics);
+    let (program, index) = check::check(&resolved, &mut diagnostics);
     // In reading order, so that the first mistake comes first.
     diagnostics.sort_by_key(|diagnostic| {
         diagnostic.labels.first().map(|label| (label.span.source, label.span.start))
     });
-    Compilation { sources, program, diagnostics }
+    Compilation { sources, program, diagnostics, index }
 }

@@ -9,7 +9,10 @@ use crate::lang::syntax::ast;
 use crate::lang::types::Type;
 
 use super::coerce::coerce;
-use super::{Checker, Signature};
+use super::{Checker, Signature, index};
+
+/// What a parameter is called in diagnostics.
+const PARAMETER: &str = "parameter";
 
 /// What kind of code is being checked.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -51,7 +54,7 @@ impl<'c, 'a> Body<'c, 'a> {
     pub fn params(&mut self, signature: &Signature) {
         for param in &signature.params {
             let name = ast::Ident { text: param.name.clone(), span: param.span };
-            self.declare(&name, param.ty.clone(), "parameter");
+            self.declare(&name, param.ty.clone(), PARAMETER);
         }
     }
 
@@ -84,6 +87,9 @@ impl<'c, 'a> Body<'c, 'a> {
             );
         }
         let local = LocalId(u32::try_from(self.locals.len()).unwrap_or(u32::MAX));
+        if what != PARAMETER {
+            self.checker.index.define(index::value(name, &ty));
+        }
         let used = name.text.starts_with('_');
         let name_text = name.text.clone();
         self.locals.push(Local { name: name_text, ty, span: name.span, used, what });
@@ -111,10 +117,11 @@ impl<'c, 'a> Body<'c, 'a> {
     }
 
     /// A local by name, which counts as a use.
-    pub fn local(&mut self, name: &str) -> Option<(LocalId, Type)> {
+    pub fn local(&mut self, name: &str, span: Span) -> Option<(LocalId, Type)> {
         let id = *self.scope.get(name)?;
         let local = &mut self.locals[id.0 as usize];
         local.used = true;
+        self.checker.index.record(span, local.span);
         Some((id, local.ty.clone()))
     }
 
@@ -128,7 +135,7 @@ impl<'c, 'a> Body<'c, 'a> {
                 continue;
             }
             let (code, help) = match local.what {
-                "parameter" => ("W0203", "remove it, or start its name with `_`"),
+                PARAMETER => ("W0203", "remove it, or start its name with `_`"),
                 _ => ("W0201", "remove it, or start its name with `_` to keep it"),
             };
             self.checker.diagnostics.push(
@@ -148,7 +155,7 @@ impl<'c, 'a> Body<'c, 'a> {
         let names = &self.checker.resolved.modules[self.module].names;
         match names.get(name)?.target {
             Target::Item(_) => None,
-            Target::Module(_) | Target::Broken => self.checker.lookup(self.module, name),
+            Target::Module(_) | Target::Broken => self.checker.lookup(self.module, name, expr.span),
         }
     }
 

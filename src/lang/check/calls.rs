@@ -98,12 +98,12 @@ impl Body<'_, '_> {
                     });
                 }
                 if self.is_local(name) {
-                    self.local(name);
+                    self.local(name, callee.span);
                     self.not_callable(callee.span, "a value");
                     self.skip(args);
                     return Err(Self::error_expr(span));
                 }
-                match self.checker.lookup(self.module, name) {
+                match self.checker.lookup(self.module, name, callee.span) {
                     Some(target) => Ok(target),
                     None => {
                         self.unknown_callee(name, callee.span);
@@ -192,7 +192,11 @@ impl Body<'_, '_> {
                     named = true;
                     let found = signature.params.iter().position(|p| p.name == name.text);
                     match found {
-                        Some(slot) => slot,
+                        Some(slot) => {
+                            let declared = signature.params[slot].span;
+                            self.checker.index.record(name.span, declared);
+                            slot
+                        }
                         None => {
                             failed = true;
                             self.unknown_argument(signature, name);

@@ -149,11 +149,11 @@ impl Body<'_, '_> {
     }
 
     fn name(&mut self, name: &str, span: Span) -> Expr {
-        if let Some((local, ty)) = self.local(name) {
+        if let Some((local, ty)) = self.local(name, span) {
             return Expr { kind: ExprKind::Local(local), ty, span };
         }
         let constant = matches!(self.mode, Mode::Constant(_));
-        match self.checker.lookup(self.module, name) {
+        match self.checker.lookup(self.module, name, span) {
             Some(target) => self.target(target, name, span),
             None if constant && !BUILTIN_FUNCTIONS.contains(&name) => {
                 let diagnostic = self.unknown(name, span);
@@ -255,6 +255,7 @@ impl Body<'_, '_> {
             let value = match value {
                 Some(value) => value,
                 None => {
+                    self.checker.index.shorthand(name.span);
                     shorthand = ast::Expr::new(ast::ExprKind::Name(name.text.clone()), name.span);
                     &shorthand
                 }

@@ -302,6 +302,7 @@ impl Body<'_, '_> {
             let value = match &setting.value {
                 Some(value) => value,
                 None => {
+                    self.checker.index.shorthand(setting.name.span);
                     shorthand = ast::Expr::new(
                         ast::ExprKind::Name(setting.name.text.clone()),
                         setting.name.span,
@@ -316,6 +317,7 @@ impl Body<'_, '_> {
                 }
                 continue;
             };
+            self.checker.index.setting(setting.name.span, entry);
             let mut wanted = entry.kind.ty();
             let value = self.expr(value, Some(&wanted));
             // A value that may be none leaves the default where it is.

@@ -6,6 +6,7 @@ mod coerce;
 mod declare;
 mod expr;
 mod generate;
+mod index;
 mod lists;
 mod matching;
 mod operators;
@@ -19,6 +20,7 @@ use std::rc::Rc;
 
 use crate::base::{Diagnostic, Severity, Span};
 
+use super::index::Index;
 use super::ir;
 use super::resolve::{ItemRef, ModuleIndex, Resolved, Target};
 use super::syntax::ast::{Ident, ItemKind};
@@ -63,10 +65,15 @@ struct Checker<'a> {
     tests: Vec<(ItemRef, ir::Test)>,
     /// Who calls whom, for recursion and for what the program needs.
     calls: HashMap<ItemRef, Vec<(ItemRef, Span)>>,
+    /// Which name means what, for editors.
+    index: Index,
 }
 
 /// Checks everything that was loaded; a program comes back where nothing is wrong.
-pub fn check(resolved: &Resolved, diagnostics: &mut Vec<Diagnostic>) -> Option<ir::Program> {
+pub fn check(
+    resolved: &Resolved,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> (Option<ir::Program>, Index) {
     let mut checker = Checker {
         resolved,
         diagnostics: Vec::new(),
@@ -79,21 +86,23 @@ pub fn check(resolved: &Resolved, diagnostics: &mut Vec<Diagnostic>) -> Option<i
         templates: Vec::new(),
         tests: Vec::new(),
         calls: HashMap::new(),
+        index: Index::default(),
     };
     checker.declare();
     checker.bodies();
     let order = order::order(&mut checker);
+    let index = checker.finish_index();
     let failed = |list: &[Diagnostic]| list.iter().any(|d| d.severity == Severity::Error);
     if failed(diagnostics) || failed(&checker.diagnostics) {
         // What is unused may be so only because of a mistake elsewhere.
         checker.diagnostics.retain(|diagnostic| diagnostic.severity == Severity::Error);
         diagnostics.append(&mut checker.diagnostics);
-        return None;
+        return (None, index);
     }
     checker.unused_imports();
     diagnostics.append(&mut checker.diagnostics);
     let tests = checker.tests.into_iter().map(|(_, test)| test).collect();
-    Some(order::program(checker.pipelines, checker.templates, tests, order))
+    (Some(order::program(checker.pipelines, checker.templates, tests, order)), index)
 }
 
 impl<'a> Checker<'a> {
@@ -102,10 +111,13 @@ impl<'a> Checker<'a> {
     }
 
     /// What a name at the top of a module means; marks an import as used.
-    fn lookup(&mut self, module: ModuleIndex, name: &str) -> Option<Target> {
+    fn lookup(&mut self, module: ModuleIndex, name: &str, span: Span) -> Option<Target> {
         let binding = self.resolved.modules[module].names.get(name)?;
         if let Some(import) = binding.import {
             self.used_imports.insert((module, import));
+        }
+        if let Some(declared) = self.resolved.definition(module, binding) {
+            self.index.record(span, declared);
         }
         Some(binding.target)
     }
@@ -113,7 +125,12 @@ impl<'a> Checker<'a> {
     /// `module.name`
     fn member(&mut self, module: ModuleIndex, name: &Ident) -> Target {
         match super::resolve::member(self.resolved, module, name) {
-            Ok(target) => target,
+            Ok(target) => {
+                if let Some(declared) = self.resolved.declared(target) {
+                    self.index.record(name.span, declared);
+                }
+                target
+            }
             Err(diagnostic) => {
                 self.error(diagnostic);
                 Target::Broken

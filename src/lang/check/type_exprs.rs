@@ -105,7 +105,7 @@ impl Checker<'_> {
             }
             _ => {}
         }
-        match self.lookup(module, &name.text) {
+        match self.lookup(module, &name.text, name.span) {
             Some(target) => self.target_type(target, name),
             None => {
                 let mut known: Vec<&str> = Medium::ALL.map(Medium::name).to_vec();
@@ -130,7 +130,7 @@ impl Checker<'_> {
     }
 
     fn qualified(&mut self, module: ModuleIndex, other: &Ident, name: &Ident) -> Type {
-        match self.lookup(module, &other.text) {
+        match self.lookup(module, &other.text, other.span) {
             Some(Target::Module(index)) => {
                 let target = self.member(index, name);
                 self.target_type(target, name)

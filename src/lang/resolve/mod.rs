@@ -5,7 +5,7 @@ mod names;
 
 use std::collections::HashMap;
 
-use crate::base::{Diagnostic, Sources, Span};
+use crate::base::{Diagnostic, SourceId, Sources, Span};
 
 use super::loader::{LoadError, Loader, ModuleId, root_id};
 use super::syntax::{self, ast};
@@ -51,23 +51,46 @@ pub struct Import {
     pub span: Span,
     /// `pub use`: others can use it from this module, too.
     pub public: bool,
+    /// Whether `as` gave the name.
+    pub alias: bool,
 }
 
 #[derive(Debug)]
 pub struct Module {
+    pub source: SourceId,
     /// As first written after `use`; empty for the root file.
     pub path: String,
     pub file: ast::File,
     pub names: HashMap<String, Binding>,
     pub imports: Vec<Import>,
     /// What each `use` led to, by place among the file's items.
-    uses: HashMap<usize, Option<ModuleIndex>>,
+    pub uses: HashMap<usize, Option<ModuleIndex>>,
 }
 
 #[derive(Debug, Default)]
 pub struct Resolved {
     /// The root file first.
     pub modules: Vec<Module>,
+}
+
+impl Resolved {
+    /// Where a target is declared: its name, or the start of a module's file.
+    pub fn declared(&self, target: Target) -> Option<Span> {
+        match target {
+            Target::Item(at) => Some(self.modules[at.module].file.items[at.item].name()?.span),
+            Target::Module(module) => Some(Span::new(self.modules[module].source, 0, 0)),
+            Target::Broken => None,
+        }
+    }
+
+    /// Where a name at the top of a file is declared; an alias is declared where it is given.
+    pub fn definition(&self, module: ModuleIndex, binding: &Binding) -> Option<Span> {
+        match (binding.import, binding.target) {
+            (Some(import), _) if self.modules[module].imports[import].alias => Some(binding.span),
+            (None, Target::Broken) => Some(binding.span),
+            (_, target) => self.declared(target),
+        }
+    }
 }
 
 /// Reads the root file and all modules it uses, directly or not.
@@ -136,6 +159,7 @@ fn read(
     let parsed = syntax::parse(text, source);
     diagnostics.extend(parsed.diagnostics);
     Module {
+        source,
         path,
         file: parsed.file,
         names: HashMap::new(),

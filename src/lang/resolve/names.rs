@@ -60,6 +60,14 @@ fn used_first(resolved: &Resolved) -> Vec<ModuleIndex> {
     order
 }
 
+/// How a name is imported.
+struct Named {
+    /// By `pub use`.
+    public: bool,
+    /// With `as`.
+    alias: bool,
+}
+
 struct Table<'a> {
     names: HashMap<String, Binding>,
     imports: Vec<Import>,
@@ -131,9 +139,10 @@ impl Table<'_> {
         }
     }
 
-    fn import(&mut self, name: &str, span: Span, target: Target, public: bool) {
+    fn import(&mut self, name: &str, span: Span, target: Target, how: Named) {
         let import = Some(self.imports.len());
-        self.imports.push(Import { name: name.to_string(), span, public });
+        let Named { public, alias } = how;
+        self.imports.push(Import { name: name.to_string(), span, public, alias });
         self.add(name, Binding { target, span, import });
     }
 
@@ -141,14 +150,14 @@ impl Table<'_> {
     fn whole(&mut self, item: &Use, target: Option<ModuleIndex>) {
         let target = target.map_or(Target::Broken, Target::Module);
         if let Some(alias) = &item.alias {
-            self.import(&alias.text, alias.span, target, false);
+            self.import(&alias.text, alias.span, target, Named { public: false, alias: true });
             return;
         }
         let name = item.path.rsplit('/').next().unwrap_or(&item.path);
         let plain =
             name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && !name.contains('-');
         if plain {
-            self.import(name, item.path_span, target, false);
+            self.import(name, item.path_span, target, Named { public: false, alias: false });
         } else {
             self.diagnostics.push(
                 Diagnostic::error("E0105", format!("`{name}` cannot be a name"))
@@ -172,7 +181,12 @@ impl Table<'_> {
                 None => Target::Broken,
             };
             let name = listed.alias.as_ref().unwrap_or(&listed.name);
-            self.import(&name.text, name.span, target, public);
+            self.import(
+                &name.text,
+                name.span,
+                target,
+                Named { public, alias: listed.alias.is_some() },
+            );
         }
     }
 

@@ -1,0 +1,135 @@
+//! What could be written at the cursor.
+
+use std::collections::BTreeSet;
+
+use lsp_types::{CompletionItem, CompletionItemKind, Documentation};
+
+use crate::base::Medium;
+use crate::lang::index::{Definition, Index, Kind};
+use crate::lang::settings::{Stage, TABLE};
+use crate::lang::types::Type;
+use crate::lang::{BUILTIN_FUNCTIONS, BUILTIN_TYPES};
+
+use super::context::{Wanted, wanted};
+use super::documents::{Analysis, ROOT};
+use super::hover::{definition_text, markdown, setting};
+use super::words::{AT_TOP, INSIDE};
+
+pub fn completion(analysis: &Analysis, offset: usize) -> Vec<CompletionItem> {
+    let Some(text) = analysis.text().get(..offset) else { return Vec::new() };
+    let index = analysis.index();
+    match wanted(text) {
+        Wanted::Nothing => Vec::new(),
+        Wanted::Declaration => words(&AT_TOP, CompletionItemKind::KEYWORD).collect(),
+        Wanted::Stage => {
+            words(&Stage::ALL.map(Stage::name), CompletionItemKind::PROPERTY).collect()
+        }
+        Wanted::Setting(stage, medium) => settings(stage, medium),
+        Wanted::Member(name) => members(index, &name, offset),
+        Wanted::Name(locals) => {
+            let mut items: Vec<_> = locals
+                .iter()
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .map(|name| match local(index, name, offset) {
+                    Some(definition) => item(index, name, definition),
+                    None => plain(name, CompletionItemKind::VARIABLE),
+                })
+                .collect();
+            let tops = index.names(ROOT).into_iter().flat_map(|names| &names.names);
+            items.extend(
+                tops.filter_map(|(name, span)| Some(item(index, name, index.definition(*span)?))),
+            );
+            items.extend(words(&BUILTIN_FUNCTIONS, CompletionItemKind::FUNCTION));
+            items.extend(words(&Medium::ALL.map(Medium::name), CompletionItemKind::STRUCT));
+            items.extend(words(&BUILTIN_TYPES, CompletionItemKind::STRUCT));
+            items.extend(words(&INSIDE, CompletionItemKind::KEYWORD));
+            // `chat` is a type and a word.
+            let mut seen = BTreeSet::new();
+            items.retain(|item| seen.insert(item.label.clone()));
+            items
+        }
+    }
+}
+
+fn plain(label: &str, kind: CompletionItemKind) -> CompletionItem {
+    CompletionItem { label: label.to_string(), kind: Some(kind), ..CompletionItem::default() }
+}
+
+fn words(words: &[&str], kind: CompletionItemKind) -> impl Iterator<Item = CompletionItem> {
+    words.iter().map(move |word| plain(word, kind))
+}
+
+fn item(index: &Index, name: &str, definition: &Definition) -> CompletionItem {
+    let meaning = index.meaning(definition);
+    let kind = match meaning.kind {
+        Kind::Module => CompletionItemKind::MODULE,
+        Kind::Const => CompletionItemKind::CONSTANT,
+        Kind::Type => CompletionItemKind::STRUCT,
+        Kind::Template => CompletionItemKind::INTERFACE,
+        Kind::Pipeline => CompletionItemKind::FUNCTION,
+        Kind::Alias | Kind::Parameter | Kind::Value | Kind::Broken => CompletionItemKind::VARIABLE,
+    };
+    CompletionItem {
+        detail: Some(meaning.line.clone()),
+        documentation: Some(Documentation::MarkupContent(markdown(definition_text(
+            index, definition,
+        )))),
+        ..plain(name, kind)
+    }
+}
+
+/// The local of that name which was declared last before the cursor.
+fn local<'a>(index: &'a Index, name: &str, offset: usize) -> Option<&'a Definition> {
+    index
+        .definitions()
+        .filter(|d| matches!(d.kind, Kind::Value | Kind::Parameter))
+        .filter(|d| d.span.source == ROOT && d.name == name && (d.span.start as usize) < offset)
+        .max_by_key(|definition| definition.span.start)
+}
+
+/// What may stand after `name.`: what a module publishes, or the fields of a value.
+fn members(index: &Index, name: &str, offset: usize) -> Vec<CompletionItem> {
+    let top = index.names(ROOT).and_then(|names| names.names.get(name));
+    if let Some(top) = top.and_then(|span| index.definition(*span)) {
+        let meaning = index.meaning(top);
+        if meaning.kind != Kind::Module {
+            return Vec::new();
+        }
+        let public = index.names(meaning.span.source).into_iter().flat_map(|names| &names.public);
+        return public
+            .filter_map(|(name, span)| Some(item(index, name, index.definition(*span)?)))
+            .collect();
+    }
+    let field = |name: &str, ty: &Type| CompletionItem {
+        detail: Some(format!("{name}: {ty}")),
+        ..plain(name, CompletionItemKind::FIELD)
+    };
+    match local(index, name, offset).and_then(|definition| definition.ty.as_ref()) {
+        Some(Type::Record(fields)) => fields.iter().map(|(name, ty)| field(name, ty)).collect(),
+        Some(Type::Mixed) => ["text", "images", "speech", "music"]
+            .into_iter()
+            .filter_map(|name| Some(field(name, &Type::of_mixed(name)?)))
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn settings(stage: Stage, medium: Option<Medium>) -> Vec<CompletionItem> {
+    let mut items: Vec<CompletionItem> = Vec::new();
+    let serves = |media: &[Medium]| medium.is_none_or(|medium| media.contains(&medium));
+    for entry in TABLE.iter().filter(|entry| entry.stage == stage && serves(entry.media)) {
+        // Without a medium a name may be there for several; the first stands for all.
+        if items.iter().any(|known| known.label == entry.name) {
+            continue;
+        }
+        let range = entry.range.map(|range| format!(", {range}")).unwrap_or_default();
+        items.push(CompletionItem {
+            detail: Some(format!("{}{range}", entry.kind.ty())),
+            documentation: Some(Documentation::MarkupContent(markdown(setting(entry)))),
+            insert_text: Some(format!("{}: ", entry.name)),
+            ..plain(entry.name, CompletionItemKind::PROPERTY)
+        });
+    }
+    items
+}

@@ -1,0 +1,281 @@
+//! `agpt lsp` as an editor speaks to it: framed messages over standard input and output.
+
+mod support;
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use serde_json::{Value, json};
+use support::temp;
+
+struct Editor {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+    next: i64,
+}
+
+impl Editor {
+    fn start() -> Editor {
+        let mut child = Command::new(assert_cmd::cargo::cargo_bin!("agpt"))
+            .arg("lsp")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let input = child.stdin.take().unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        Editor { child, input, output, next: 0 }
+    }
+
+    fn in_folder(folder: &Path) -> Editor {
+        let mut editor = Editor::start();
+        let answer = editor.ask(
+            "initialize",
+            json!({ "capabilities": {}, "workspaceFolders": [{ "uri": uri(folder), "name": "w" }] }),
+        );
+        assert_eq!(answer["result"]["capabilities"]["hoverProvider"], true, "{answer}");
+        editor.tell("initialized", json!({}));
+        editor
+    }
+
+    fn send(&mut self, message: &Value) {
+        let text = message.to_string();
+        write!(self.input, "Content-Length: {}\r\n\r\n{text}", text.len()).unwrap();
+        self.input.flush().unwrap();
+    }
+
+    fn tell(&mut self, method: &str, params: Value) {
+        self.send(&json!({ "jsonrpc": "2.0", "method": method, "params": params }));
+    }
+
+    /// The answer to a request; what is told in between is passed over.
+    fn ask(&mut self, method: &str, params: Value) -> Value {
+        self.next += 1;
+        let id = self.next;
+        self.send(&json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }));
+        loop {
+            let message = self.receive();
+            if message["id"] == id {
+                return message;
+            }
+        }
+    }
+
+    fn receive(&mut self) -> Value {
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            assert!(self.output.read_line(&mut line).unwrap() > 0, "the server is gone");
+            match line.trim_end().split_once(": ") {
+                Some(("Content-Length", value)) => length = value.parse().unwrap(),
+                Some(_) => {}
+                None => break,
+            }
+        }
+        let mut text = vec![0; length];
+        self.output.read_exact(&mut text).unwrap();
+        serde_json::from_slice(&text).unwrap()
+    }
+
+    fn open(&mut self, path: &Path, text: &str) -> Vec<Value> {
+        let document =
+            json!({ "uri": uri(path), "languageId": "agpt", "version": 1, "text": text });
+        self.tell("textDocument/didOpen", json!({ "textDocument": document }));
+        self.diagnostics(path)
+    }
+
+    fn change(&mut self, path: &Path, text: &str) {
+        let document = json!({ "uri": uri(path), "version": 2 });
+        let params = json!({ "textDocument": document, "contentChanges": [{ "text": text }] });
+        self.tell("textDocument/didChange", params);
+    }
+
+    /// The diagnostics that come next, which must be those of the file.
+    fn diagnostics(&mut self, path: &Path) -> Vec<Value> {
+        let message = self.receive();
+        assert_eq!(message["method"], "textDocument/publishDiagnostics", "{message}");
+        assert_eq!(message["params"]["uri"], uri(path), "{message}");
+        message["params"]["diagnostics"].as_array().unwrap().clone()
+    }
+
+    fn end(mut self) {
+        assert_eq!(self.ask("shutdown", Value::Null)["result"], Value::Null);
+        let late = self.ask("textDocument/hover", json!({}));
+        assert_eq!(late["error"]["code"], -32600, "{late}");
+        self.tell("exit", Value::Null);
+        assert_eq!(self.child.wait().unwrap().code(), Some(0));
+    }
+}
+
+fn uri(path: &Path) -> String {
+    format!("file://{}", path.display())
+}
+
+/// Line and UTF-16 unit of the `skip`th place where `word` stands.
+fn at(path: &Path, text: &str, word: &str, skip: usize) -> Value {
+    let (offset, _) = text.match_indices(word).nth(skip).unwrap();
+    let before = &text[..offset];
+    let line = before.matches('\n').count();
+    let start = before.rfind('\n').map_or(0, |end| end + 1);
+    let character = before[start..].encode_utf16().count();
+    json!({
+        "textDocument": { "uri": uri(path) },
+        "position": { "line": line, "character": character },
+    })
+}
+
+fn with(mut params: Value, key: &str, value: Value) -> Value {
+    params[key] = value;
+    params
+}
+
+const WORDS: &str = "/// A greeting.\npub template hello(name: text) -> text {\n  \
+                     user { \"Hello {name}\" }\n}\n";
+const MAIN: &str = "use ./words\nuse std/tasks\n\npipeline p(who: text, voice: speech? = none) \
+                    -> speech {\n  let said = generate text from words.hello(name: who) {\n    \
+                    semantic: { temperature: 0.5 }\n  }\n  \
+                    return generate speech from tasks.speak(said) { perceptual: { voice } }\n}\n";
+
+#[test]
+fn a_mistake_is_shown_until_it_is_corrected() {
+    let folder = temp();
+    let file = folder.path().join("a.agpt");
+    let mut editor = Editor::in_folder(folder.path());
+    let shown = editor.open(&file, "pipeline p(x: text) -> text {\n  return \"😀{y}{x}\"\n}\n");
+    assert_eq!(shown.len(), 1, "{shown:?}");
+    assert_eq!(shown[0]["code"], "E0201");
+    // The emoji is two units: seven of `return `, two spaces, the quote, the brace.
+    assert_eq!(shown[0]["range"]["start"], json!({ "line": 1, "character": 13 }));
+    editor.change(&file, "pipeline p(x: text) -> text {\n  return \"😀{x}\"\n}\n");
+    assert_eq!(editor.diagnostics(&file), Vec::<Value>::new());
+    editor.end();
+}
+
+#[test]
+fn names_are_explained_found_and_changed_across_files() {
+    let folder = temp();
+    let (main, words) = (folder.path().join("main.agpt"), folder.path().join("words.agpt"));
+    fs::write(&words, WORDS).unwrap();
+    let mut editor = Editor::in_folder(folder.path());
+    assert_eq!(editor.open(&main, MAIN), Vec::<Value>::new());
+
+    let hover = editor.ask("textDocument/hover", at(&main, MAIN, "said", 1));
+    let shown = hover["result"]["contents"]["value"].as_str().unwrap();
+    assert!(shown.contains("let said: text"), "{shown}");
+    let hover = editor.ask("textDocument/hover", at(&main, MAIN, "hello", 0));
+    let shown = hover["result"]["contents"]["value"].as_str().unwrap();
+    assert!(shown.contains("template hello(name: text) -> text"), "{shown}");
+    assert!(shown.contains("A greeting."), "{shown}");
+
+    let found = editor.ask("textDocument/definition", at(&main, MAIN, "hello", 0));
+    assert_eq!(found["result"]["uri"], uri(&words));
+    assert_eq!(found["result"]["range"]["start"], json!({ "line": 1, "character": 13 }));
+    let inside = editor.ask("textDocument/definition", at(&main, MAIN, "speak(", 0));
+    assert_eq!(inside["result"], Value::Null);
+
+    let context = json!({ "includeDeclaration": true });
+    let params = with(at(&main, MAIN, "hello", 0), "context", context);
+    let found = editor.ask("textDocument/references", params);
+    assert_eq!(found["result"].as_array().unwrap().len(), 2, "{found}");
+
+    let params = with(at(&main, MAIN, "hello", 0), "newName", json!("greet"));
+    let changed = editor.ask("textDocument/rename", params);
+    let changes = changed["result"]["changes"].as_object().unwrap();
+    assert_eq!(changes.len(), 2, "{changed}");
+    assert_eq!(changes[&uri(&words)][0]["newText"], "greet");
+    // A setting that is written short keeps its name.
+    let params = with(at(&main, MAIN, "voice", 0), "newName", json!("speaker"));
+    let changed = editor.ask("textDocument/rename", params);
+    let texts: Vec<&str> = changed["result"]["changes"][uri(&main)]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|edit| edit["newText"].as_str().unwrap())
+        .collect();
+    assert_eq!(texts, ["speaker", "voice: speaker"]);
+    for (word, name) in [("speak(", "say"), ("said", "let"), ("said", "1x"), ("words", "w")] {
+        let params = with(at(&main, MAIN, word, 0), "newName", json!(name));
+        let refused = editor.ask("textDocument/rename", params);
+        assert!(refused["error"]["message"].is_string(), "{word} {name}: {refused}");
+    }
+    let prepared = editor.ask("textDocument/prepareRename", at(&main, MAIN, "said", 0));
+    assert_eq!(prepared["result"]["placeholder"], "said");
+
+    let params = json!({ "textDocument": { "uri": uri(&main) } });
+    let symbols = editor.ask("textDocument/documentSymbol", params);
+    assert_eq!(symbols["result"][0]["name"], "p");
+    assert_eq!(symbols["result"][0]["children"].as_array().unwrap().len(), 3, "{symbols}");
+
+    // What is open counts before what is on the disk.
+    let document = json!({ "uri": uri(&words), "languageId": "agpt", "version": 1, "text": "" });
+    editor.tell("textDocument/didOpen", json!({ "textDocument": document }));
+    let shown = editor.diagnostics(&main);
+    assert_eq!(shown[0]["code"], "E0207", "{shown:?}");
+    assert_eq!(editor.diagnostics(&words), Vec::<Value>::new());
+    editor.end();
+}
+
+#[test]
+fn what_could_be_written_is_offered() {
+    let folder = temp();
+    let main = folder.path().join("main.agpt");
+    fs::write(folder.path().join("words.agpt"), WORDS).unwrap();
+    let mut editor = Editor::in_folder(folder.path());
+    editor.open(&main, MAIN);
+    let mut labels = |word: &str| -> Vec<String> {
+        let answer = editor.ask("textDocument/completion", at(&main, MAIN, word, 0));
+        let items = answer["result"].as_array().unwrap().iter();
+        items.map(|item| item["label"].as_str().unwrap().to_string()).collect()
+    };
+    let settings = labels("temperature");
+    assert!(settings.contains(&"temperature".to_string()), "{settings:?}");
+    assert!(!settings.contains(&"voice".to_string()), "{settings:?}");
+    assert_eq!(labels("hello"), ["hello"]);
+    let names = labels("said)");
+    for name in ["who", "voice", "said", "words", "p", "length", "generate"] {
+        assert!(names.contains(&name.to_string()), "{name}: {names:?}");
+    }
+    editor.end();
+}
+
+#[test]
+fn positions_count_utf_16_units() {
+    let folder = temp();
+    let file = folder.path().join("a.agpt");
+    let text = "pipeline p(x: text) -> text {\n  return \"😀😀{x}\"\n}\n";
+    let mut editor = Editor::in_folder(folder.path());
+    editor.open(&file, text);
+    let hover = editor.ask("textDocument/hover", at(&file, text, "x}", 0));
+    let range = json!({
+        "start": { "line": 1, "character": 15 }, "end": { "line": 1, "character": 16 },
+    });
+    assert_eq!(hover["result"]["range"], range, "{hover}");
+    editor.end();
+}
+
+#[test]
+fn malformed_messages_are_answered_and_survived() {
+    let folder = temp();
+    let mut editor = Editor::start();
+    assert_eq!(editor.ask("textDocument/hover", json!({}))["error"]["code"], -32002);
+    assert_eq!(editor.ask("initialize", json!({ "capabilities": 3 }))["error"]["code"], -32602);
+    drop(editor.input);
+    assert_eq!(editor.child.wait().unwrap().code(), Some(1));
+
+    let mut editor = Editor::in_folder(folder.path());
+    for method in ["hover", "definition", "references", "rename", "completion", "documentSymbol"] {
+        for params in [json!({}), json!([1]), json!("x"), Value::Null] {
+            let answer = editor.ask(&format!("textDocument/{method}"), params);
+            assert_eq!(answer["error"]["code"], -32602, "{method}: {answer}");
+        }
+    }
+    let unopened = at(&folder.path().join("no.agpt"), "x", "x", 0);
+    assert_eq!(editor.ask("textDocument/hover", unopened)["error"]["code"], -32602);
+    assert_eq!(editor.ask("no/such", json!({}))["error"]["code"], -32601);
+    editor.tell("textDocument/didOpen", json!({ "textDocument": 7 }));
+    editor.tell("textDocument/didChange", json!(null));
+    editor.end();
+}
