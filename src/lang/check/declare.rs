@@ -84,11 +84,14 @@ impl Checker<'_> {
     fn out_type(&mut self, module: ModuleIndex, written: &ast::TypeExpr) -> Type {
         match self.lower_type(module, written) {
             ty @ (Type::Medium(_) | Type::Tokens(_) | Type::Mixed | Type::Error) => ty,
+            Type::Union(cases) if cases.iter().all(|case| matches!(case, Literal::Text(_))) => {
+                Type::Union(cases)
+            }
             other => {
                 self.error(
                     Diagnostic::error("E0507", format!("a template cannot ask for {other}"))
                         .label(written.span, "not a medium")
-                        .help("a reply is text, image, speech, music, tokens of one of them, or mixed"),
+                        .help("a reply is text, image, speech, music, tokens of one of them, mixed, or a union of texts"),
                 );
                 Type::Error
             }

@@ -56,8 +56,9 @@ impl Body<'_, '_> {
                 let diagnostic = Diagnostic::error("E0509", format!("{other} cannot be generated"))
                     .label(out_span, "not a medium");
                 self.error(match other {
-                    Type::Union(_) | Type::Record(_) => diagnostic
-                        .help("generating text held to a type is not in this version of agpt"),
+                    Type::Union(_) => diagnostic.help("write its cases as texts: \"1\" | \"2\""),
+                    Type::Record(_) => diagnostic
+                        .help("generating text held to a record is not in this version of agpt"),
                     _ => diagnostic
                         .help("write text, image, speech, music, tokens of one of them, or mixed"),
                 });
@@ -67,7 +68,7 @@ impl Body<'_, '_> {
         // A union is held to its cases while it is written; what is asked for is text.
         let held = matches!(out, Type::Union(_));
         let asked = if held { Type::TEXT } else { out.clone() };
-        let prompt = self.prompt(prompt, &asked, out_span);
+        let prompt = self.prompt(prompt, &out, out_span);
         let (semantic, perceptual) = self.stages(stages, reply, &asked, perceptual);
         if held {
             self.refuse_lengths(&semantic, out_span);
@@ -102,6 +103,8 @@ impl Body<'_, '_> {
             Type::Prompt(asked) => {
                 let serves = match (asked.as_ref(), out) {
                     (Type::Medium(asked), Type::Tokens(medium)) => asked == medium,
+                    // What asks for any text serves for one of several.
+                    (asked, Type::Union(_)) if *asked == Type::TEXT => true,
                     (asked, out) => asked == out,
                 };
                 if serves {
