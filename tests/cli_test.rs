@@ -89,6 +89,14 @@ fn a_snapshot_is_made_once_and_then_compared_layer_by_layer() {
         stderr(&decoded)
     );
 
+    // A medium that is gone is said, and can be accepted anew.
+    fs::remove_file(&picture).unwrap();
+    let lost = run(&file, &["--filter", "painted"]);
+    assert_eq!(lost.status.code(), Some(3));
+    assert!(told(&lost).contains("a medium of this snapshot is lost"), "{}", stderr(&lost));
+    assert!(run(&file, &["--filter", "painted", "--update"]).status.success());
+    assert!(run(&file, &["--filter", "painted"]).status.success());
+
     // A file that is none.
     fs::write(&path, "{ half").unwrap();
     let broken = run(&file, &["--filter", "told"]);
@@ -110,6 +118,11 @@ test "the likeliest case" {
 test "only cases, whatever the model would like" {
   let kind = generate Never from caption(file("sunflower.png")) { semantic: { temperature: 2 } }
   expect match kind { "qqq" | "qqq zz" | "qqq zzz" => true }
+}
+test "texts that the tokenizer does not know as words, and none at all" {
+  let sign = generate "日" | "本" from "hello" { semantic: { temperature: 2 } }
+  let nothing = generate "" | "x" from "hello" { semantic: { temperature: 2 } }
+  expect (sign == "日" or sign == "本") and (nothing == "" or nothing == "x")
 }
 test "one case" {
   let kind = generate "x" | "x y" from "hello"

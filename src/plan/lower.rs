@@ -469,28 +469,22 @@ impl Lowering<'_> {
     fn generate(&mut self, frame: &mut Frame, generate: &Generate, span: Span) -> Lowered {
         let reply = match &generate.out {
             Type::Mixed => Reply::Mixed,
-            Type::Union(_) => Reply::Only(Medium::Text),
             out => Reply::Only(medium_of(out)),
         };
         let prompt = self.scoped("prompt", |this| this.expr(frame, &generate.prompt))?;
         let (settings, mut operands) = self.settings(frame, &generate.semantic)?;
         operands.insert(0, prompt);
-        let ty = match reply {
-            // `tokens<text>` is ids, a union one of its cases.
-            Reply::Only(Medium::Text) if matches!(generate.out, Type::Union(_)) => {
-                generate.out.clone()
-            }
-            Reply::Only(Medium::Text) => Type::TEXT,
-            Reply::Only(medium) => Type::Tokens(medium),
-            Reply::Mixed => Type::Mixed,
-        };
-        let texts = |case: &Literal| match case {
+        let text = |case: &Literal| match case {
             Literal::Text(text) => Some(text.clone()),
             _ => None,
         };
-        let cases = match &generate.out {
-            Type::Union(cases) => cases.iter().filter_map(texts).collect(),
-            _ => Vec::new(),
+        let (ty, cases) = match (&generate.out, reply) {
+            (Type::Union(union), _) => {
+                (generate.out.clone(), union.iter().filter_map(text).collect())
+            }
+            (_, Reply::Only(Medium::Text)) => (Type::TEXT, Vec::new()),
+            (_, Reply::Only(medium)) => (Type::Tokens(medium), Vec::new()),
+            (_, Reply::Mixed) => (Type::Mixed, Vec::new()),
         };
         let op = Op::Generate { reply, settings, cases };
         let tokens = self.add(frame, op, &ty, span, &operands)?;

@@ -80,8 +80,8 @@ pub enum Failure {
         "the image decoder's configuration does not say for what size it was trained (`sample_size`)"
     )]
     Unsized,
-    #[error("{0}")]
-    Plan(String),
+    #[error("{}", .0.message)]
+    Plan(Box<Diagnostic>),
     #[error("{path} is no snapshot: {reason}")]
     Snapshot { path: PathBuf, reason: String },
     #[error("the run was cancelled")]
@@ -156,6 +156,9 @@ pub struct RunError {
 
 impl RunError {
     pub fn diagnostic(&self) -> Diagnostic {
+        if let Failure::Plan(diagnostic) = &self.failure {
+            return diagnostic.as_ref().clone();
+        }
         let mut diagnostic = Diagnostic::error(self.failure.code(), self.failure.to_string());
         if let Some(span) = self.span {
             diagnostic = diagnostic.label(span, "asked for here");

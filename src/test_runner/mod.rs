@@ -10,7 +10,7 @@ use std::path::Path;
 use crate::lang::ir::{CheckKind, Program, Test};
 use crate::plan::{self, passes};
 use crate::runtime::engine::Engine;
-use crate::runtime::error::RunError;
+use crate::runtime::error::{Failure, RunError};
 use crate::runtime::events::Events;
 use crate::runtime::execute::{Executor, Resolve};
 use crate::runtime::value::Value;
@@ -47,10 +47,8 @@ impl Session<'_> {
     }
 
     fn findings(&mut self, program: &Program, test: &Test) -> Result<Vec<Finding>, RunError> {
-        let lowered = plan::lower_test(program, test).map_err(|diagnostic| RunError {
-            failure: crate::runtime::error::Failure::Plan(diagnostic.message.clone()),
-            span: diagnostic.labels.first().map(|label| label.span),
-        })?;
+        let lowered = plan::lower_test(program, test)
+            .map_err(|diagnostic| Failure::Plan(Box::new(diagnostic)))?;
         let plan = passes::optimise(&lowered).0;
         self.engine.admits(&plan)?;
         let mut executor = Executor {

@@ -133,6 +133,8 @@ pub enum Difference {
     Value { before: Json, now: Json },
     /// The codes are the same, but not what was made of them.
     Perceptual { file: String, likeness: Option<f64> },
+    /// A medium that was kept cannot be read.
+    Lost { reason: String },
 }
 
 impl Difference {
@@ -155,6 +157,13 @@ impl Difference {
                         "before: {}\nnow:    {}\naccept it with `agpt test --update`",
                         cut(before),
                         cut(now)
+                    ))
+            }
+            Difference::Lost { reason } => {
+                Diagnostic::error("E0802", "a medium of this snapshot is lost")
+                    .label(span, "cannot be compared")
+                    .help(format!(
+                        "{reason}\nrestore it, or accept a new one with `agpt test --update`"
                     ))
             }
             Difference::Perceptual { file, likeness } => {

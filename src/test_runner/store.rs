@@ -56,28 +56,33 @@ impl Store {
             Some(before) if *before != now => {
                 Some(Difference::Value { before: before.clone(), now })
             }
-            Some(_) => self.media_differ(first)?,
+            Some(_) => self.media_differ(first),
         };
         self.differs |= difference.is_some();
         Ok(difference)
     }
 
     /// The first medium of the present snapshot that is not like the one that was kept.
-    fn media_differ(&self, first: usize) -> Result<Option<Difference>, Failure> {
+    /// One that is missing or damaged is not, so that it can be accepted anew.
+    fn media_differ(&self, first: usize) -> Option<Difference> {
         for kept in &self.kept[first..] {
             let path = self.folder.join(&kept.name);
             let old = match &kept.media {
-                Media::Image(_) => Media::Image(RgbImage::load(&path)?),
-                Media::Speech(_) => Media::Speech(Sound::load(&path)?),
-                Media::Music(_) => Media::Music(Sound::load(&path)?),
+                Media::Image(_) => RgbImage::load(&path).map(Media::Image),
+                Media::Speech(_) => Sound::load(&path).map(Media::Speech),
+                Media::Music(_) => Sound::load(&path).map(Media::Music),
+            };
+            let file = path.display().to_string();
+            let old = match old {
+                Ok(old) => old,
+                Err(error) => return Some(Difference::Lost { reason: error.to_string() }),
             };
             let likeness = likeness(&old, &kept.media);
             if likeness.is_none_or(|decibels| decibels < SAME_FROM) {
-                let file = path.display().to_string();
-                return Ok(Some(Difference::Perceptual { file, likeness }));
+                return Some(Difference::Perceptual { file, likeness });
             }
         }
-        Ok(None)
+        None
     }
 
     /// How many kept snapshots the test no longer takes.

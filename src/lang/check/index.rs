@@ -142,11 +142,14 @@ impl Checker<'_> {
         let names = loaded.names.iter().filter_map(|(name, binding)| {
             Some((name.clone(), self.resolved.definition(module, binding)?))
         });
-        let public = loaded.names.iter().filter_map(|(name, binding)| match binding.target {
-            Target::Item(at) if binding.import.is_none() => {
-                self.item(at).public.map(|_| (name.clone(), binding.span))
-            }
-            _ => None,
+        let public = loaded.names.iter().filter_map(|(name, binding)| {
+            let published = match (binding.target, binding.import) {
+                (_, Some(import)) => loaded.imports.get(import)?.public,
+                (Target::Item(at), None) => self.item(at).public.is_some(),
+                _ => false,
+            };
+            let span = self.resolved.definition(module, binding)?;
+            published.then(|| (name.clone(), span))
         });
         let names = ModuleNames {
             names: names.collect::<BTreeMap<_, _>>(),

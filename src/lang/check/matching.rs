@@ -98,11 +98,11 @@ impl Body<'_, '_> {
                     .label(subject.span, "of what type?"),
             );
         }
-        let whole = Expr { span: subject.span, ..subject };
-        let local = self.hidden("matched", whole.ty.clone(), whole.span);
-        let value = Expr { kind: ExprKind::Local(local), ty: whole.ty.clone(), span: whole.span };
-        let mut rest = Rest::of(&whole.ty);
-        let mut failed = matches!(whole.ty, Type::Error | Type::None);
+        let local = self.hidden("matched", subject.ty.clone(), subject.span);
+        let value =
+            Expr { kind: ExprKind::Local(local), ty: subject.ty.clone(), span: subject.span };
+        let mut rest = Rest::of(&subject.ty);
+        let mut failed = matches!(subject.ty, Type::Error | Type::None);
         let mut checked: Vec<Checked> = Vec::new();
         for arm in arms {
             match self.arm(&value, arm, &mut rest, want) {
@@ -143,7 +143,7 @@ impl Body<'_, '_> {
         };
         let Some(chain) = self.chain(checked, &ty, span) else { return Self::error_expr(span) };
         let binding =
-            ir::Let { local, name: "matched".to_string(), span: whole.span, value: whole };
+            ir::Let { local, name: "matched".to_string(), span: subject.span, value: subject };
         let block = ir::Block { lets: vec![binding], result: Box::new(chain) };
         Expr { kind: ExprKind::Bind(block), ty, span }
     }
@@ -277,7 +277,8 @@ impl Body<'_, '_> {
             self.error(
                 Diagnostic::error("E0319", format!("{} {what}", rest.inner))
                     .label(span, "can never be met")
-                    .label(value.span, format!("is {}", value.ty)),
+                    .label(value.span, format!("is {}", value.ty))
+                    .help("remove this pattern, or match something else"),
             );
             return None;
         }
@@ -286,7 +287,8 @@ impl Body<'_, '_> {
             self.error(
                 Diagnostic::error("E0319", format!("{literal} is taken by an earlier pattern"))
                     .label(span, "never reached")
-                    .label(first, "taken here"),
+                    .label(first, "taken here")
+                    .help("remove one of them"),
             );
             return None;
         }
@@ -308,6 +310,8 @@ impl Body<'_, '_> {
             diagnostic = diagnostic
                 .label(all, "takes all that is left")
                 .help("a bare word is a name for whatever comes; a text stands in quotes");
+        } else {
+            diagnostic = diagnostic.help("remove it");
         }
         self.error(diagnostic);
     }

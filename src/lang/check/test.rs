@@ -58,7 +58,8 @@ impl Checker<'_> {
                     if value.ty == Type::None {
                         body.error(
                             Diagnostic::error("E0308", "`none` is no result")
-                                .label(value.span, "always none"),
+                                .label(value.span, "always none")
+                                .help("snapshot a value that a run can change"),
                         );
                     }
                     let field = format!("snapshot {}", checks.len() + 1);
