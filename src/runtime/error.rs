@@ -80,6 +80,10 @@ pub enum Failure {
         "the image decoder's configuration does not say for what size it was trained (`sample_size`)"
     )]
     Unsized,
+    #[error(
+        "the model's tokenizer writes {0:?} and {1:?} alike, so a reply cannot say which it is"
+    )]
+    SameIds(String, String),
     #[error("{}", .0.message)]
     Plan(Box<Diagnostic>),
     #[error("{path} is no snapshot: {reason}")]
@@ -98,6 +102,7 @@ impl Failure {
             | Failure::Architecture(_)
             | Failure::VocabularySize { .. }
             | Failure::Mismatch { .. }
+            | Failure::SameIds(..)
             | Failure::Unsized => "E0702",
             Failure::Device(_) | Failure::Precision { .. } => "E0711",
             Failure::Memory { .. } => "E0712",
@@ -134,6 +139,7 @@ impl Failure {
                 "give it more, or fewer bits: --dtype llm=q8_0 or llm=q4_k".to_string()
             }
             Failure::Memory { .. } => "give it more, or put it elsewhere with --device".to_string(),
+            Failure::SameIds(..) => "use other words for one of them".to_string(),
             Failure::FixedLength(..) => "remove the setting".to_string(),
             Failure::TooLong { .. } => "cut it first".to_string(),
             Failure::Output { .. } => "choose another place with --out".to_string(),

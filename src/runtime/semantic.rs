@@ -137,6 +137,12 @@ impl Engine {
             .iter()
             .map(|case| tokenizer.encode_text(case))
             .collect::<Result<_, _>>()?;
+        for (place, case) in cases.iter().enumerate() {
+            if let Some(first) = cases[..place].iter().position(|other| other == case) {
+                let text = |place: usize| request.cases.get(place).cloned().unwrap_or_default();
+                return Err(Failure::SameIds(text(first), text(place)));
+            }
+        }
         let longest = cases.iter().map(Vec::len).max().unwrap_or(0);
         draft.fits(prompt.len(), longest)?;
         let sampling = draft.sampling(Medium::Text, draft.settings)?;
