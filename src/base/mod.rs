@@ -6,6 +6,7 @@ pub mod contained;
 pub mod diagnostic;
 pub mod hash;
 pub mod medium;
+pub mod pattern;
 pub mod rng;
 pub mod role;
 pub mod span;
@@ -13,6 +14,7 @@ pub mod value;
 
 pub use diagnostic::{Diagnostic, Label, Severity};
 pub use medium::{Medium, Reply};
+pub use pattern::Pattern;
 pub use role::Role;
 pub use span::{SourceFile, SourceId, Sources, Span};
 pub use value::Literal;

@@ -155,6 +155,21 @@ impl TextTokenizer {
         text
     }
 
+    /// The bytes that an id adds to a text, at its start or behind other ids. None for ids that
+    /// are no text, that add nothing behind others, or whose bytes depend on their neighbours.
+    pub fn bytes_of(&self, id: u32, begun: bool) -> Option<Vec<u8>> {
+        if self.0.reserved.contains_key(&id) {
+            return None;
+        }
+        if let Some(byte) = self.0.bytes.get(&id) {
+            return Some(vec![*byte]);
+        }
+        let stream = TextStream { waiting: vec![id], begun, ..self.stream() };
+        let text = stream.text();
+        let certain = !text.contains(char::REPLACEMENT_CHARACTER) && !(begun && text.is_empty());
+        certain.then(|| text.into_bytes())
+    }
+
     /// A decoder for a reply that arrives id by id; it gives the same text as [`Self::decode`].
     pub fn stream(&self) -> TextStream {
         TextStream { tokenizer: self.clone(), bytes: Vec::new(), waiting: Vec::new(), begun: false }

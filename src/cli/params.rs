@@ -69,8 +69,10 @@ fn without_option(ty: &Type) -> &Type {
 
 fn value_name(ty: &Type) -> String {
     match without_option(ty) {
-        Type::Medium(Medium::Text) => "TEXT".to_string(),
-        Type::Medium(medium) => format!("{}_FILE", medium.name().to_uppercase()),
+        Type::Medium(Medium::Text) | Type::Matching(_) => "TEXT".to_string(),
+        Type::Medium(medium) | Type::Lasting(medium, _) => {
+            format!("{}_FILE", medium.name().to_uppercase())
+        }
         Type::Int => "INT".to_string(),
         Type::Float => "NUMBER".to_string(),
         Type::Bool => "true|false".to_string(),
@@ -129,6 +131,9 @@ fn parse(text: &str, ty: &Type) -> Result<Value, Failure> {
         Type::Option(inner) => parse(text, inner),
         Type::Medium(Medium::Text) => Ok(Value::text(text)),
         Type::Medium(medium) => read::medium(Path::new(text), *medium),
+        Type::Lasting(medium, _) => read::typed(Path::new(text), *medium, ty),
+        Type::Matching(pattern) if pattern.matches(text) => Ok(Value::text(text)),
+        Type::Matching(_) => Err(bad(text, ty, "the whole text must match")),
         Type::Int => text.parse().map(Value::Int).map_err(|_| bad(text, ty, "such as 12")),
         Type::Float => match text.parse::<f64>() {
             Ok(value) if value.is_finite() => Ok(Value::Float(value)),

@@ -198,6 +198,8 @@ pub enum ExprKind {
         path: String,
         medium: Medium,
     },
+    /// `sound.duration`, `picture.width`, `picture.height`
+    Measure(Measure, Box<Expr>),
     /// `length(list)`
     Length(Box<Expr>),
     /// `pick(list)`: one item, drawn with the run's seed.
@@ -211,6 +213,33 @@ pub enum ExprKind {
     },
     /// int → float, T → T?, literal union → text, none → T?: same value under a wider type.
     Coerce(Box<Expr>),
+}
+
+/// What can be asked of a medium.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Measure {
+    Duration,
+    Width,
+    Height,
+}
+
+impl Measure {
+    pub fn name(self) -> &'static str {
+        match self {
+            Measure::Duration => "duration",
+            Measure::Width => "width",
+            Measure::Height => "height",
+        }
+    }
+
+    /// Those that a medium has.
+    pub fn of(medium: Medium) -> &'static [Measure] {
+        match medium {
+            Medium::Text => &[],
+            Medium::Image => &[Measure::Width, Measure::Height],
+            Medium::Speech | Medium::Music => &[Measure::Duration],
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -273,8 +302,11 @@ impl BinaryOp {
 /// Two-stage generation: the language model makes tokens, a de-tokenizer makes the medium.
 #[derive(Debug, Clone)]
 pub struct Generate {
-    /// `text`, a medium, `mixed`, or `tokens<medium>` when only the semantic stage is wanted.
+    /// `text`, a medium, `mixed`, or `tokens<medium>` when only the semantic stage is wanted;
+    /// also a type that text is held to: a union, a pattern, a record as JSON.
     pub out: Type,
+    /// How many replies a list of them has; one that stands alone where there is none.
+    pub samples: Option<u32>,
     pub prompt: Expr,
     pub semantic: Vec<Setting>,
     pub perceptual: Vec<Setting>,

@@ -5,6 +5,7 @@ mod check;
 pub mod fold;
 pub mod index;
 pub mod ir;
+pub mod json;
 mod loader;
 pub mod printer;
 mod resolve;

@@ -205,7 +205,8 @@ impl Printer<'_> {
                 let prompt = self.expr(&generate.prompt);
                 let semantic = self.settings("semantic", &generate.semantic);
                 let perceptual = self.settings("perceptual", &generate.perceptual);
-                format!("generate {} from {prompt}{semantic}{perceptual}", generate.out)
+                let samples = generate.samples.map(|n| format!("{n} of ")).unwrap_or_default();
+                format!("generate {samples}{} from {prompt}{semantic}{perceptual}", generate.out)
             }
             ExprKind::Encode(inner) => format!("encode({})", self.expr(inner)),
             ExprKind::Decode { tokens, perceptual } => {
@@ -213,6 +214,7 @@ impl Printer<'_> {
                 format!("decode({tokens}){}", self.settings("perceptual", perceptual))
             }
             ExprKind::File { path, medium } => format!("file<{medium}>({path:?})"),
+            ExprKind::Measure(what, medium) => format!("{}({})", what.name(), self.expr(medium)),
             ExprKind::Length(list) => format!("length({})", self.expr(list)),
             ExprKind::Pick(list) => format!("pick({})", self.expr(list)),
             ExprKind::Cut { after, text, mark } => {

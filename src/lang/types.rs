@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::base::{Literal, Medium};
+use crate::base::{Literal, Medium, Pattern};
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Type {
@@ -16,6 +16,10 @@ pub enum Type {
     Duration,
     /// The type of `none` before it meets an option.
     None,
+    /// `text matching /…/`
+    Matching(Pattern),
+    /// `speech[3s..5s]`
+    Lasting(Medium, Seconds),
     /// `"plain" | "poetic"`: texts or ints, no duplicates.
     Union(Vec<Literal>),
     Option(Box<Type>),
@@ -31,6 +35,41 @@ pub enum Type {
     /// Stands for the type of an expression with an error; fits everything, so that one
     /// mistake gives one diagnostic. Never in a checked program.
     Error,
+}
+
+/// How long a sound lasts, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Seconds {
+    pub least: f64,
+    /// Infinite where there is no bound.
+    pub most: f64,
+}
+
+impl Seconds {
+    pub fn contains(&self, seconds: f64) -> bool {
+        self.least <= seconds && seconds <= self.most
+    }
+
+    pub fn within(&self, other: &Seconds) -> bool {
+        other.least <= self.least && self.most <= other.most
+    }
+}
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |seconds| Literal::Duration(seconds);
+        if self.least == self.most {
+            return write!(f, "{}", shown(self.least));
+        }
+        if self.least > 0.0 {
+            write!(f, "{}", shown(self.least))?;
+        }
+        f.write_str("..")?;
+        if self.most.is_finite() {
+            write!(f, "{}", shown(self.most))?;
+        }
+        Ok(())
+    }
 }
 
 impl Type {
@@ -54,6 +93,8 @@ impl fmt::Display for Type {
         match self {
             Type::Medium(medium) => write!(f, "{medium}"),
             Type::Tokens(medium) => write!(f, "tokens<{medium}>"),
+            Type::Matching(pattern) => write!(f, "text matching /{}/", pattern.source()),
+            Type::Lasting(medium, seconds) => write!(f, "{medium}[{seconds}]"),
             Type::Int => f.write_str("int"),
             Type::Float => f.write_str("float"),
             Type::Bool => f.write_str("bool"),

@@ -5,10 +5,10 @@ use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 
-use crate::base::{Literal, Medium, Reply, Role, Span};
-use crate::lang::ir::{BinaryOp, UnaryOp};
+use crate::base::{Literal, Medium, Pattern, Reply, Role, Span};
+use crate::lang::ir::{BinaryOp, Measure, UnaryOp};
 use crate::lang::settings::Key;
-use crate::lang::types::Type;
+use crate::lang::types::{Seconds, Type};
 
 /// What a pipeline does, as a graph of typed operations.
 #[derive(Debug, Clone)]
@@ -93,9 +93,13 @@ pub enum Op {
     Generate {
         reply: Reply,
         settings: Vec<Key>,
-        /// The texts that a reply in text is held to; none for any text.
-        cases: Vec<String>,
+        /// What the reply must be, beyond its medium.
+        held: Held,
     },
+    /// A text that was held to the JSON of the node's type → the value
+    Parse,
+    /// A medium → what is asked of it
+    Measure(Measure),
     /// The tokens, then one port per setting. → the medium
     Decode {
         reply: Reply,
@@ -104,6 +108,18 @@ pub enum Op {
     /// The list, then the captured values. Input 0 of the body is the item, the others are the
     /// captured values.
     Map(Box<Plan>),
+}
+
+/// What a reply is held to while it is written.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Held {
+    Free,
+    /// One of these texts.
+    Cases(Vec<String>),
+    /// A text that matches.
+    Pattern(Pattern),
+    /// A sound of this length.
+    Lasting(Seconds),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -142,6 +158,8 @@ impl Op {
             | Op::IsNone
             | Op::ToFloat
             | Op::Length
+            | Op::Parse
+            | Op::Measure(_)
             | Op::Select
             | Op::Encode(_)
             | Op::Recall(_)
@@ -165,6 +183,8 @@ impl Op {
             Op::IsNone => "is-none",
             Op::ToFloat => "to-float",
             Op::Length => "length",
+            Op::Parse => "parse",
+            Op::Measure(what) => what.name(),
             Op::Select => "select",
             Op::Encode(_) => "encode",
             Op::Recall(_) => "recall",

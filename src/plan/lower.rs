@@ -5,15 +5,16 @@ use std::collections::HashMap;
 
 use petgraph::graph::{DiGraph, NodeIndex};
 
-use crate::base::{Diagnostic, Literal, Medium, Reply, Span};
+use crate::base::{Diagnostic, Literal, Medium, Pattern, Reply, Span};
 use crate::lang::ir::{
     BinaryOp, Block, Expr, ExprKind, Generate, LocalId, Param, Part, Pipeline, PipelineId, Program,
     Role, Segment, Setting, Spoken, TemplateId, Test,
 };
+use crate::lang::json;
 use crate::lang::settings::Key;
 use crate::lang::types::Type;
 
-use super::graph::{Input, Node, Op, Plan, RenderPart, RenderTurn};
+use super::graph::{Held, Input, Node, Op, Plan, RenderPart, RenderTurn};
 
 /// Calls are inlined, so a few lines could ask for an enormous graph.
 const MAX_NODES: usize = 100_000;
@@ -216,6 +217,10 @@ impl Lowering<'_> {
             ExprKind::File { path, medium } => {
                 let op = Op::File { path: path.clone(), medium: *medium };
                 self.add(frame, op, ty, span, &[])
+            }
+            ExprKind::Measure(what, medium) => {
+                let medium = self.expr(frame, medium)?;
+                self.add(frame, Op::Measure(*what), ty, span, &[medium])
             }
             ExprKind::Length(list) => {
                 let list = self.expr(frame, list)?;
@@ -467,30 +472,51 @@ impl Lowering<'_> {
     }
 
     fn generate(&mut self, frame: &mut Frame, generate: &Generate, span: Span) -> Lowered {
-        let reply = match &generate.out {
+        let prompt = self.scoped("prompt", |this| this.expr(frame, &generate.prompt))?;
+        let semantic = self.settings(frame, &generate.semantic)?;
+        let perceptual = self.settings(frame, &generate.perceptual)?;
+        let Some(samples) = generate.samples else {
+            return self.reply(frame, generate, prompt, &semantic, &perceptual, span);
+        };
+        // Each has its own path, and so its own stream of random numbers.
+        let replies = (0..samples)
+            .map(|_| self.reply(frame, generate, prompt, &semantic, &perceptual, span))
+            .collect::<Result<Vec<_>, _>>()?;
+        let ty = Type::List(Box::new(generate.out.clone()));
+        self.add(frame, Op::List, &ty, span, &replies)
+    }
+
+    /// One reply: both stages, or what the first one's text says.
+    fn reply(
+        &mut self,
+        frame: &mut Frame,
+        generate: &Generate,
+        prompt: NodeIndex,
+        (keys, settings): &(Vec<Key>, Vec<NodeIndex>),
+        perceptual: &(Vec<Key>, Vec<NodeIndex>),
+        span: Span,
+    ) -> Lowered {
+        let out = &generate.out;
+        let reply = match out {
             Type::Mixed => Reply::Mixed,
             out => Reply::Only(medium_of(out)),
         };
-        let prompt = self.scoped("prompt", |this| this.expr(frame, &generate.prompt))?;
-        let (settings, mut operands) = self.settings(frame, &generate.semantic)?;
-        operands.insert(0, prompt);
-        let text = |case: &Literal| match case {
-            Literal::Text(text) => Some(text.clone()),
-            _ => None,
+        let (held, json) = held(out, span)?;
+        let ty = match (out, reply) {
+            (Type::Union(_) | Type::Matching(_), _) => out.clone(),
+            (_, Reply::Only(Medium::Text)) => Type::TEXT,
+            (_, Reply::Only(medium)) => Type::Tokens(medium),
+            (_, Reply::Mixed) => Type::Mixed,
         };
-        let (ty, cases) = match (&generate.out, reply) {
-            (Type::Union(union), _) => {
-                (generate.out.clone(), union.iter().filter_map(text).collect())
-            }
-            (_, Reply::Only(Medium::Text)) => (Type::TEXT, Vec::new()),
-            (_, Reply::Only(medium)) => (Type::Tokens(medium), Vec::new()),
-            (_, Reply::Mixed) => (Type::Mixed, Vec::new()),
-        };
-        let op = Op::Generate { reply, settings, cases };
+        let operands: Vec<NodeIndex> = [prompt].iter().chain(settings).copied().collect();
+        let op = Op::Generate { reply, settings: keys.clone(), held };
         let tokens = self.add(frame, op, &ty, span, &operands)?;
-        match generate.out {
-            Type::Medium(Medium::Text) | Type::Tokens(_) | Type::Union(_) => Ok(tokens),
-            _ => self.decode(frame, reply, tokens, &generate.perceptual, span),
+        match out {
+            _ if json => self.add(frame, Op::Parse, out, span, &[tokens]),
+            Type::Medium(Medium::Text) | Type::Tokens(_) | Type::Union(_) | Type::Matching(_) => {
+                Ok(tokens)
+            }
+            _ => self.decoded(frame, reply, tokens, perceptual, span),
         }
     }
 
@@ -502,9 +528,20 @@ impl Lowering<'_> {
         perceptual: &[Setting],
         span: Span,
     ) -> Lowered {
-        let (settings, mut operands) = self.settings(frame, perceptual)?;
-        operands.insert(0, tokens);
-        let op = Op::Decode { reply, settings };
+        let settings = self.settings(frame, perceptual)?;
+        self.decoded(frame, reply, tokens, &settings, span)
+    }
+
+    fn decoded(
+        &mut self,
+        frame: &mut Frame,
+        reply: Reply,
+        tokens: NodeIndex,
+        (keys, settings): &(Vec<Key>, Vec<NodeIndex>),
+        span: Span,
+    ) -> Lowered {
+        let operands: Vec<NodeIndex> = [tokens].iter().chain(settings).copied().collect();
+        let op = Op::Decode { reply, settings: keys.clone() };
         let ty = match reply {
             Reply::Only(medium) => Type::Medium(medium),
             Reply::Mixed => Type::Mixed,
@@ -533,6 +570,32 @@ impl Lowering<'_> {
     }
 }
 
+/// What the reply of a `generate` is held to, and whether its text is JSON to be read.
+fn held(out: &Type, span: Span) -> Result<(Held, bool), Diagnostic> {
+    Ok(match out {
+        Type::Union(cases) => {
+            let texts = cases.iter().filter_map(|case| match case {
+                Literal::Text(text) => Some(text.clone()),
+                _ => None,
+            });
+            (Held::Cases(texts.collect()), false)
+        }
+        Type::Matching(pattern) => (Held::Pattern(pattern.clone()), false),
+        Type::Lasting(_, seconds) => (Held::Lasting(*seconds), false),
+        Type::Record(_) | Type::List(_) => {
+            let pattern = json::pattern(out)
+                .and_then(|source| Pattern::new(&source).map_err(|error| error.to_string()));
+            let pattern = pattern.map_err(|why| {
+                Diagnostic::error("E0603", format!("a model cannot be held to {out}"))
+                    .label(span, why)
+                    .help("use fewer fields, or shorter patterns in them")
+            })?;
+            (Held::Pattern(pattern), true)
+        }
+        _ => (Held::Free, false),
+    })
+}
+
 fn strip_option(ty: &Type) -> &Type {
     match ty {
         Type::Option(inner) => inner,
@@ -550,7 +613,7 @@ fn prompt_out(ty: &Type) -> Type {
 /// The medium of a medium or of its tokens; anything else generates text.
 fn medium_of(ty: &Type) -> Medium {
     match ty {
-        Type::Medium(medium) | Type::Tokens(medium) => *medium,
+        Type::Medium(medium) | Type::Tokens(medium) | Type::Lasting(medium, _) => *medium,
         _ => Medium::Text,
     }
 }
@@ -559,7 +622,7 @@ fn medium_of(ty: &Type) -> Medium {
 fn encoded(ty: &Type) -> Option<(Medium, Type)> {
     match ty {
         Type::Medium(Medium::Text) => None,
-        Type::Medium(medium) => Some((*medium, Type::Tokens(*medium))),
+        Type::Medium(medium) | Type::Lasting(medium, _) => Some((*medium, Type::Tokens(*medium))),
         Type::Option(inner) => {
             encoded(inner).map(|(medium, ty)| (medium, Type::Option(Box::new(ty))))
         }

@@ -6,6 +6,7 @@
 use crate::base::rng::Stream;
 use crate::base::{Medium, Reply, Role};
 use crate::lang::types::Type;
+use crate::plan::graph::Held;
 
 use super::engine::Engine;
 use super::error::Failure;
@@ -72,8 +73,13 @@ impl Conversation {
         let prompt = Prompt { turns, out: Type::Chat };
         let (settings, number) = (Settings::default(), self.replies + 1);
         let address = format!("conversation/reply{number}/generate");
-        let request =
-            Request { path: &address, reply, prompt: &prompt, settings: &settings, cases: &[] };
+        let request = Request {
+            path: &address,
+            reply,
+            prompt: &prompt,
+            settings: &settings,
+            held: &Held::Free,
+        };
         let mut stream = Stream::new(self.seed, &address);
         let written = engine.generate(&request, &mut stream, events)?;
         let value = match reply {

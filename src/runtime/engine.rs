@@ -1,6 +1,6 @@
 //! The components of one model, loaded when a plan first needs them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::base::rng::Stream;
@@ -9,6 +9,7 @@ use crate::bundle::{Bundle, Component, ComponentRole};
 use crate::models::{LanguageModel, Session};
 use crate::plan::{Op, Plan};
 
+use super::automaton::{Automaton, Spellings};
 use super::components::loader::{Loader, Place};
 use super::components::placement::Bytes;
 use super::error::{Failure, RunError};
@@ -41,6 +42,9 @@ pub struct Engine {
     pub(super) llm: Option<Box<dyn LanguageModel>>,
     /// The last sequence, for prompts that begin as it does.
     pub(super) held: Option<Held>,
+    /// How the bundle's tokenizer spells text, and the patterns that were walked with it.
+    pub(super) spellings: Option<Arc<Spellings>>,
+    pub(super) automata: HashMap<String, Arc<Automaton>>,
     pub(super) resident: Resident,
     tokenizers: BTreeMap<Medium, Box<dyn Tokenizer>>,
     detokenizers: BTreeMap<Medium, Box<dyn Detokenizer>>,
@@ -57,6 +61,8 @@ impl Engine {
             bundle,
             llm: None,
             held: None,
+            spellings: None,
+            automata: HashMap::new(),
             resident: Resident::default(),
             tokenizers: BTreeMap::new(),
             detokenizers: BTreeMap::new(),

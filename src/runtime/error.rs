@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::base::{Diagnostic, Medium, Span};
 use crate::bundle::{BundleError, ComponentRole};
+use crate::lang::types::Seconds;
 use crate::media::MediaError;
 use crate::models;
 use crate::plan::arith::ArithError;
@@ -56,6 +57,12 @@ pub enum Failure {
     },
     #[error("{value:?} is not a value of type {expected}")]
     Argument { value: String, expected: String, hint: String },
+    #[error("the {medium} lasts {} s, but {medium}[{wanted}] is wanted", .seconds)]
+    Lasts { medium: Medium, seconds: f64, wanted: Seconds },
+    #[error("the model's vocabulary has no text that matches /{0}/")]
+    Unwritable(String),
+    #[error("the shortest text that matches takes {least} tokens, but only {most} may be written")]
+    TooFewTokens { least: usize, most: usize },
     #[error("parameter `{0}` has no value")]
     MissingInput(String),
     #[error("{path} cannot be read: {reason}")]
@@ -97,12 +104,16 @@ pub enum Failure {
 impl Failure {
     fn code(&self) -> &'static str {
         match self {
-            Failure::Media(_) | Failure::TextFile { .. } | Failure::TooLong { .. } => "E0701",
+            Failure::Media(_)
+            | Failure::TextFile { .. }
+            | Failure::TooLong { .. }
+            | Failure::Lasts { .. } => "E0701",
             Failure::Bundle(_)
             | Failure::Architecture(_)
             | Failure::VocabularySize { .. }
             | Failure::Mismatch { .. }
             | Failure::SameIds(..)
+            | Failure::Unwritable(_)
             | Failure::Unsized => "E0702",
             Failure::Device(_) | Failure::Precision { .. } => "E0711",
             Failure::Memory { .. } => "E0712",
@@ -111,7 +122,9 @@ impl Failure {
             Failure::EmptyPrompt | Failure::ContextTooShort { .. } | Failure::NestedTurns(_) => {
                 "E0705"
             }
-            Failure::Setting { .. } | Failure::FixedLength(..) => "E0706",
+            Failure::Setting { .. } | Failure::FixedLength(..) | Failure::TooFewTokens { .. } => {
+                "E0706"
+            }
             Failure::CodeCount { .. } | Failure::Code { .. } | Failure::Turn { .. } => "E0707",
             Failure::MissingInput(_) | Failure::Argument { .. } => "E0708",
             Failure::Output { .. } => "E0709",
@@ -142,6 +155,14 @@ impl Failure {
             Failure::SameIds(..) => "use other words for one of them".to_string(),
             Failure::FixedLength(..) => "remove the setting".to_string(),
             Failure::TooLong { .. } => "cut it first".to_string(),
+            Failure::Lasts { seconds, wanted, .. } if *seconds < wanted.least => {
+                "record more of it".to_string()
+            }
+            Failure::Lasts { .. } => "cut it first".to_string(),
+            Failure::Unwritable(_) => "use another pattern, or another model".to_string(),
+            Failure::TooFewTokens { .. } => {
+                "raise `max_tokens`, or shorten the prompt if the context is full".to_string()
+            }
             Failure::Output { .. } => "choose another place with --out".to_string(),
             Failure::Snapshot { .. } => {
                 "restore it, or remove it and accept a new one with `agpt test --update`"

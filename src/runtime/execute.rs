@@ -12,7 +12,7 @@ use petgraph::graph::NodeIndex;
 use crate::base::rng::Stream;
 use crate::base::{Medium, Reply, Span};
 use crate::bundle::ComponentRole;
-use crate::lang::ir::BinaryOp;
+use crate::lang::ir::{BinaryOp, Measure};
 use crate::lang::settings::Stage;
 use crate::plan::arith;
 use crate::plan::graph::{Op, Plan};
@@ -20,12 +20,29 @@ use crate::plan::graph::{Op, Plan};
 use super::engine::Engine;
 use super::error::{Failure, RunError};
 use super::events::Events;
+use super::json;
 use super::perceptual;
 use super::read;
 use super::render::{self, scalar, text_of};
 use super::semantic::Request;
 use super::settings::Settings;
 use super::value::{Made, Media, Piece, Prompt, Value};
+
+/// What is asked of a medium.
+fn measure(what: Measure, value: &Value) -> Result<Value, Failure> {
+    let Value::Media(made) = value else {
+        return Err(Failure::Defect(value.kind(), "medium"));
+    };
+    let media: &Media = made;
+    match (what, media) {
+        (Measure::Duration, Media::Speech(sound) | Media::Music(sound)) => {
+            Ok(Value::Duration(sound.seconds()))
+        }
+        (Measure::Width, Media::Image(image)) => Ok(Value::Int(image.width() as i64)),
+        (Measure::Height, Media::Image(image)) => Ok(Value::Int(image.height() as i64)),
+        _ => Err(Failure::Defect(media.medium().name(), "medium with this measure")),
+    }
+}
 
 /// Finds the file that `file("…")` names, relative to the source that says so.
 pub type Resolve<'a> = dyn Fn(Span, &str) -> PathBuf + 'a;
@@ -247,7 +264,9 @@ impl Executor<'_> {
                 })?,
             },
             Op::Literal(literal) => literal.clone().into(),
-            Op::File { path, medium } => read::medium(&(self.resolve)(node.span, path), *medium)?,
+            Op::File { path, medium } => {
+                read::typed(&(self.resolve)(node.span, path), *medium, &node.ty)?
+            }
             Op::Record(names) => {
                 Value::Record(names.iter().cloned().zip(values.iter().cloned()).collect())
             }
@@ -280,6 +299,11 @@ impl Executor<'_> {
                 Value::Int(value) => Value::Float(value as f64),
                 other => other,
             },
+            Op::Parse => match first()? {
+                Value::Text(text) => json::parse(&text, &node.ty)?,
+                other => return Err(Failure::Defect(other.kind(), "text")),
+            },
+            Op::Measure(what) => measure(*what, &first()?)?,
             Op::Length => match first()? {
                 Value::List(items) => Value::Int(items.len() as i64),
                 other => return Err(Failure::Defect(other.kind(), "list")),
@@ -310,7 +334,7 @@ impl Executor<'_> {
                 let turns = render::turns(turns, values)?;
                 Value::Prompt(Arc::new(Prompt { turns, out: out.clone() }))
             }
-            Op::Generate { reply, settings, cases } => {
+            Op::Generate { reply, settings, held } => {
                 let Some((Value::Prompt(prompt), given)) = values.split_first() else {
                     return Err(Failure::Defect("value", "prompt"));
                 };
@@ -318,7 +342,7 @@ impl Executor<'_> {
                 let address = format!("{}{}", frame.row, node.path);
                 let mut stream = Stream::new(settings.seed(self.seed)?, &address);
                 let request =
-                    Request { path: &address, reply: *reply, prompt, settings: &settings, cases };
+                    Request { path: &address, reply: *reply, prompt, settings: &settings, held };
                 self.engine.generate(&request, &mut stream, self.events)?
             }
             Op::Decode { reply, settings } => {

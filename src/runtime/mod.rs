@@ -1,5 +1,6 @@
 //! Executes a plan: values, components of the model, grammars, settings, events.
 
+pub mod automaton;
 pub mod components;
 pub mod conversation;
 pub mod engine;
@@ -8,6 +9,7 @@ pub mod events;
 pub mod execute;
 pub mod generate;
 pub mod grammar;
+mod json;
 pub mod perceptual;
 pub mod read;
 pub mod render;

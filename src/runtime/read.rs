@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::base::Medium;
+use crate::lang::types::Type;
 use crate::media::{RgbImage, Sound};
 
 use super::error::Failure;
@@ -26,6 +27,23 @@ pub fn medium(path: &Path, medium: Medium) -> Result<Value, Failure> {
         Medium::Speech => Ok(Value::media(Media::Speech(Sound::load(path)?))),
         Medium::Music => Ok(Value::media(Media::Music(Sound::load(path)?))),
     }
+}
+
+/// Reads a medium of a type, which may say how long it lasts.
+pub fn typed(path: &Path, kind: Medium, ty: &Type) -> Result<Value, Failure> {
+    let value = medium(path, kind)?;
+    let ty = match ty {
+        Type::Option(inner) => inner.as_ref(),
+        other => other,
+    };
+    if let (Type::Lasting(medium, wanted), Value::Media(made)) = (ty, &value)
+        && let Media::Speech(sound) | Media::Music(sound) = &***made
+        && !wanted.contains(sound.seconds())
+    {
+        let seconds = (sound.seconds() * 1000.0).round() / 1000.0;
+        return Err(Failure::Lasts { medium: *medium, seconds, wanted: *wanted });
+    }
+    Ok(value)
 }
 
 /// Reads a picture, or sound as speech, by what the file begins with.

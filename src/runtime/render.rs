@@ -19,6 +19,15 @@ pub fn turns(written: &[RenderTurn], values: &[Value]) -> Result<Vec<PromptTurn>
                     turns.extend(earlier.turns.iter().cloned());
                     continue;
                 }
+                Value::List(earlier) => {
+                    for earlier in earlier.iter() {
+                        let Value::Prompt(earlier) = earlier else {
+                            return Err(Failure::Defect(earlier.kind(), "conversation"));
+                        };
+                        turns.extend(earlier.turns.iter().cloned());
+                    }
+                    continue;
+                }
                 other => return Err(Failure::Defect(other.kind(), "conversation")),
             },
         };

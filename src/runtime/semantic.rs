@@ -5,13 +5,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::base::rng::Stream;
-use crate::base::{Medium, Reply, Role};
+use crate::base::{Medium, Pattern, Reply, Role};
 use crate::bundle::manifest::{Sampling, SpanLength};
 use crate::bundle::{
     Bundle, ComponentRole, MediumTokens, PromptPart as BundlePart, Turn, Vocabulary,
 };
+use crate::lang::types::Seconds;
 use crate::models::{LanguageModel, sampling};
+use crate::plan::graph::Held as To;
 
+use super::automaton::{Automaton, Matching, Spelling, Spellings};
 use super::engine::{Engine, Held};
 use super::error::Failure;
 use super::events::{Events, Generated};
@@ -27,8 +30,8 @@ pub struct Request<'a> {
     pub reply: Reply,
     pub prompt: &'a Prompt,
     pub settings: &'a Settings,
-    /// The texts that the reply is held to; none for any.
-    pub cases: &'a [String],
+    /// What the reply is held to, beyond its medium.
+    pub held: &'a To,
 }
 
 impl Engine {
@@ -67,18 +70,21 @@ impl Engine {
         };
         let written = bundle.prompt_builder()?.build(&turns(request.prompt)?, first)?;
         let room = bundle.manifest().context.saturating_sub(written.ids.len());
-        let draft = Draft { bundle: &bundle, settings: request.settings, room };
-        if !request.cases.is_empty() {
-            return self.choose(
-                request,
-                &written.ids,
-                &written.text_for_people,
-                &draft,
-                stream,
-                events,
-            );
-        }
+        let lasting = match request.held {
+            To::Lasting(seconds) => Some(*seconds),
+            _ => None,
+        };
+        let draft = Draft { bundle: &bundle, settings: request.settings, room, lasting };
+        let mut case = None;
         let ids = match request.reply {
+            Reply::Only(_) if let To::Cases(cases) = request.held => {
+                let (ids, text) = self.choose(cases, &written.ids, &draft, stream, events)?;
+                case = Some(text);
+                ids
+            }
+            Reply::Only(_) if let To::Pattern(pattern) = request.held => {
+                self.matching(pattern, &written.ids, &draft, stream, events)?
+            }
             Reply::Only(medium) => {
                 let length = draft.length(medium, request.settings)?;
                 match draft.windows(medium, length)? {
@@ -109,7 +115,12 @@ impl Engine {
         });
         match request.reply {
             Reply::Only(Medium::Text) => {
-                let text = in_words(&bundle, &ids)?;
+                let text = match (case, request.held) {
+                    (Some(case), _) => case,
+                    // As its bytes were counted, without marks between words.
+                    (None, To::Pattern(_)) => bundle.text_tokenizer()?.decode(&ids),
+                    (None, _) => in_words(&bundle, &ids)?,
+                };
                 Ok(Value::Text(Text::written(text, ids)))
             }
             Reply::Only(medium) => {
@@ -122,45 +133,80 @@ impl Engine {
     /// One of several texts, held to them id by id as the tokenizer writes them.
     fn choose(
         &mut self,
-        request: &Request<'_>,
+        texts: &[String],
         prompt: &[u32],
-        shown: &str,
         draft: &Draft<'_>,
         stream: &mut Stream,
         events: &mut dyn Events,
-    ) -> Result<Value, Failure> {
-        let begun = Instant::now();
-        let bundle = self.bundle.clone();
-        let tokenizer = bundle.text_tokenizer()?;
-        let cases: Vec<Vec<u32>> = request
-            .cases
-            .iter()
-            .map(|case| tokenizer.encode_text(case))
-            .collect::<Result<_, _>>()?;
+    ) -> Result<(Vec<u32>, String), Failure> {
+        let tokenizer = draft.bundle.text_tokenizer()?;
+        let cases: Vec<Vec<u32>> =
+            texts.iter().map(|case| tokenizer.encode_text(case)).collect::<Result<_, _>>()?;
         for (place, case) in cases.iter().enumerate() {
             if let Some(first) = cases[..place].iter().position(|other| other == case) {
-                let text = |place: usize| request.cases.get(place).cloned().unwrap_or_default();
+                let text = |place: usize| texts.get(place).cloned().unwrap_or_default();
                 return Err(Failure::SameIds(text(first), text(place)));
             }
         }
         let longest = cases.iter().map(Vec::len).max().unwrap_or(0);
         draft.fits(prompt.len(), longest)?;
         let sampling = draft.sampling(Medium::Text, draft.settings)?;
-        let ends = bundle.prompt_builder()?.stop()?;
+        let ends = draft.bundle.prompt_builder()?.stop()?;
         let mut rules = OneOf::new(cases.clone(), ends, sampling);
         let ids = self.write(prompt, &mut rules, longest, stream, events)?;
-        events.generated(&Generated {
-            path: request.path.to_string(),
-            reply: request.reply,
-            prompt: shown.to_string(),
-            prompt_tokens: prompt.len(),
-            ids: ids.clone(),
-            took: begun.elapsed(),
-        });
         let written = cases.iter().position(|case| *case == ids);
-        let case = written.and_then(|place| request.cases.get(place));
-        let case = case.ok_or(Failure::Defect("another text", "case"))?;
-        Ok(Value::Text(Text::written(case.as_str(), ids)))
+        let case = written.and_then(|place| texts.get(place)).cloned();
+        Ok((ids, case.ok_or(Failure::Defect("another text", "case"))?))
+    }
+
+    /// A text that matches a pattern, and is finished before its last token is spent.
+    fn matching(
+        &mut self,
+        pattern: &Pattern,
+        prompt: &[u32],
+        draft: &Draft<'_>,
+        stream: &mut Stream,
+        events: &mut dyn Events,
+    ) -> Result<Vec<u32>, Failure> {
+        draft.fits(prompt.len(), 1)?;
+        let most = most(draft.length(Medium::Text, draft.settings)?);
+        let automaton = self.automaton(pattern)?;
+        let least = automaton
+            .shortest()
+            .ok_or_else(|| Failure::Unwritable(pattern.source().to_string()))?;
+        if least > most {
+            return Err(Failure::TooFewTokens { least, most });
+        }
+        let sampling = draft.sampling(Medium::Text, draft.settings)?;
+        let ends = draft.bundle.prompt_builder()?.stop()?;
+        let mut rules = Matching::new(automaton, ends, sampling, most);
+        self.write(prompt, &mut rules, most, stream, events)
+    }
+
+    /// A pattern over the bundle's vocabulary; walked once.
+    fn automaton(&mut self, pattern: &Pattern) -> Result<Arc<Automaton>, Failure> {
+        if let Some(known) = self.automata.get(pattern.source()) {
+            return Ok(known.clone());
+        }
+        let spellings = match &self.spellings {
+            Some(spellings) => spellings.clone(),
+            None => {
+                let tokenizer = self.bundle.text_tokenizer()?;
+                let ids: Vec<u32> =
+                    text_ranges(self.bundle.vocabulary()?).into_iter().flatten().collect();
+                let spelling = |begun| {
+                    let spelled = ids
+                        .iter()
+                        .filter_map(|id| tokenizer.bytes_of(*id, begun).map(|bytes| (*id, bytes)));
+                    Spelling::new(spelled)
+                };
+                let spellings = Spellings { first: spelling(false), later: spelling(true) };
+                self.spellings.insert(Arc::new(spellings)).clone()
+            }
+        };
+        let automaton = Arc::new(Automaton::new(pattern.clone(), spellings));
+        self.automata.insert(pattern.source().to_string(), automaton.clone());
+        Ok(automaton)
     }
 
     /// Writes one reply; what an earlier sequence has in common with the prompt is not read again.
@@ -243,6 +289,8 @@ struct Draft<'a> {
     settings: &'a Settings,
     /// How many ids the context has left.
     room: usize,
+    /// How long a sound must last, where its type says so.
+    lasting: Option<Seconds>,
 }
 
 impl Draft<'_> {
@@ -370,6 +418,46 @@ impl Draft<'_> {
         Ok(Some(Windows { total, window, overlap }))
     }
 
+    /// A length that the type says, in whole frames.
+    fn lasting(&self, medium: Medium, seconds: Seconds) -> Result<Length, Failure> {
+        let tokens = self.bundle.vocabulary()?.tokens(medium);
+        let rate = match tokens.map(|tokens| tokens.length) {
+            Some(SpanLength::FramesPerSecond(rate)) => rate,
+            Some(SpanLength::Tokens(count)) => {
+                return Err(Failure::FixedLength(medium, count as usize, "length"));
+            }
+            None => return Err(Failure::Defect("medium", "medium of the vocabulary")),
+        };
+        if seconds.least == seconds.most {
+            let count = self.ids_of(medium, seconds.least);
+            return count.map(Length::Exactly).ok_or(Failure::Defect("length", "count"));
+        }
+        let frame = self.frame(medium)?;
+        let ids = |frames: f64| (frames as usize).saturating_mul(frame);
+        // What may be cut off by rounding is a part in 2^52, not a frame.
+        let least = ids((seconds.least * rate - 1e-6).ceil().max(1.0));
+        let window = self.window(medium).unwrap_or(usize::MAX);
+        let default = self.defaults(medium).max_tokens.unwrap_or(self.room);
+        let wanted = match seconds.most.is_finite() {
+            true => ids((seconds.most * rate + 1e-6).floor()),
+            false => default.max(least),
+        };
+        let most = wanted.min(window).min(self.room) / frame * frame;
+        if least > most {
+            return Err(Failure::Setting {
+                name: "length",
+                value: format!("{medium}[{seconds}]"),
+                range: format!(
+                    "one that this model writes at once, at most {:.2}s (an exact length, as \
+                     {medium}[{}s], goes on beyond that)",
+                    most as f64 / frame as f64 / rate,
+                    seconds.least,
+                ),
+            });
+        }
+        Ok(Length::Between(least, most))
+    }
+
     fn frame(&self, medium: Medium) -> Result<usize, Failure> {
         let tokens = self.bundle.vocabulary()?.tokens(medium);
         Ok(tokens.map_or(1, |tokens| tokens.codebooks as usize).max(1))
@@ -385,6 +473,9 @@ impl Draft<'_> {
                 }
             }
             return Ok(Length::Exactly(*count as usize));
+        }
+        if let Some(seconds) = self.lasting {
+            return self.lasting(medium, seconds);
         }
         if let Some(seconds) = settings.duration("duration")?
             && let Some(count) = self.ids_of(medium, seconds)

@@ -270,6 +270,12 @@ fn bridge(value: &Expr, want: &Type) -> Option<String> {
         (found, Type::Union(_)) if *found == Type::TEXT => {
             "any text may come here at run time; give this the union's type as well".to_string()
         }
+        (found, Type::Matching(_)) if *found == Type::TEXT => {
+            "any text may come here at run time; give this the same type as well".to_string()
+        }
+        (Type::Medium(from) | Type::Lasting(from, _), Type::Lasting(to, _)) if from == to => {
+            format!("it may be of another length: give it the type {want} where it comes from")
+        }
         (Type::Float, Type::Int) => "write a whole number".to_string(),
         (Type::Medium(from), Type::Medium(to)) => {
             format!("make {to} of {from} with `generate {to} from …`")

@@ -373,7 +373,7 @@ impl Body<'_, '_> {
         }
         let path = self.expect(value, &Type::TEXT, "a path");
         let medium = match bare(want) {
-            Some(Type::Medium(medium)) => *medium,
+            Some(Type::Medium(medium) | Type::Lasting(medium, _)) => *medium,
             Some(Type::Error) => return Self::error_expr(span),
             other => {
                 let diagnostic = match other {
@@ -399,7 +399,12 @@ impl Body<'_, '_> {
         match path.kind {
             _ if path.ty == Type::Error => Self::error_expr(span),
             ExprKind::Literal(crate::base::Literal::Text(path)) => {
-                Expr { kind: ExprKind::File { path, medium }, ty: Type::Medium(medium), span }
+                // A length is looked at when the file is read.
+                let ty = match bare(want) {
+                    Some(ty @ Type::Lasting(..)) => ty.clone(),
+                    _ => Type::Medium(medium),
+                };
+                Expr { kind: ExprKind::File { path, medium }, ty, span }
             }
             _ => {
                 self.error(

@@ -17,6 +17,14 @@ pub fn widens(from: &Type, to: &Type) -> bool {
         (Type::Union(cases), to) if *to == Type::TEXT => {
             matches!(cases.first(), Some(Literal::Text(_)))
         }
+        (Type::Union(cases), Type::Matching(pattern)) => {
+            cases.iter().all(|case| matches!(case, Literal::Text(text) if pattern.matches(text)))
+        }
+        (Type::Matching(_), to) if *to == Type::TEXT => true,
+        (Type::Lasting(medium, _), Type::Medium(to)) => medium == to,
+        (Type::Lasting(medium, from), Type::Lasting(other, to)) => {
+            medium == other && from.within(to)
+        }
         (Type::Union(cases), Type::Int) => matches!(cases.first(), Some(Literal::Int(_))),
         (Type::Record(from), Type::Record(to)) => {
             from.len() == to.len()
@@ -95,6 +103,14 @@ pub fn join(a: &Type, b: &Type) -> Option<Type> {
         }
         (Type::Int | Type::Union(_), Type::Float) if widens(a, &Type::Int) => Some(Type::Float),
         (Type::Float, Type::Int | Type::Union(_)) if widens(b, &Type::Int) => Some(Type::Float),
+        (Type::Lasting(medium, _), Type::Lasting(other, _)) if medium == other => {
+            Some(Type::Medium(*medium))
+        }
+        (Type::Matching(_) | Type::Union(_), Type::Matching(_) | Type::Union(_))
+            if widens(a, &Type::TEXT) && widens(b, &Type::TEXT) && !both_unions(a, b) =>
+        {
+            Some(Type::TEXT)
+        }
         (Type::Union(cases), Type::Union(more)) => match (cases.first(), more.first()) {
             (Some(Literal::Text(_)), Some(Literal::Text(_)))
             | (Some(Literal::Int(_)), Some(Literal::Int(_))) => {
@@ -105,6 +121,10 @@ pub fn join(a: &Type, b: &Type) -> Option<Type> {
         },
         _ => None,
     }
+}
+
+fn both_unions(a: &Type, b: &Type) -> bool {
+    matches!((a, b), (Type::Union(_), Type::Union(_)))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use crate::base::{Diagnostic, Literal, Span};
 use crate::lang::ir::{self, ExprKind, LocalId};
+use crate::lang::json;
 use crate::lang::resolve::{ItemRef, ModuleIndex};
 use crate::lang::syntax::ast::{self, ItemKind};
 use crate::lang::types::Type;
@@ -83,7 +84,22 @@ impl Checker<'_> {
     /// What a template's reply may be.
     fn out_type(&mut self, module: ModuleIndex, written: &ast::TypeExpr) -> Type {
         match self.lower_type(module, written) {
-            ty @ (Type::Medium(_) | Type::Tokens(_) | Type::Mixed | Type::Error) => ty,
+            ty @ (Type::Medium(_)
+            | Type::Tokens(_)
+            | Type::Mixed
+            | Type::Matching(_)
+            | Type::Error) => ty,
+            ty @ (Type::Record(_) | Type::List(_)) => match json::pattern(&ty) {
+                Ok(_) => ty,
+                Err(why) => {
+                    self.error(
+                        Diagnostic::error("E0507", format!("a template cannot ask for {ty}"))
+                            .label(written.span, why)
+                            .help(json::HELP),
+                    );
+                    Type::Error
+                }
+            },
             Type::Union(cases) if cases.iter().all(|case| matches!(case, Literal::Text(_))) => {
                 Type::Union(cases)
             }
@@ -91,7 +107,7 @@ impl Checker<'_> {
                 self.error(
                     Diagnostic::error("E0507", format!("a template cannot ask for {other}"))
                         .label(written.span, "not a medium")
-                        .help("a reply is text, image, speech, music, tokens of one of them, mixed, or a union of texts"),
+                        .help("a reply is text, image, speech, music, tokens of one of them, mixed, a union of texts, or a record"),
                 );
                 Type::Error
             }

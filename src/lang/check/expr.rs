@@ -2,7 +2,7 @@
 
 use crate::base::{Diagnostic, Literal, Span};
 use crate::lang::fold;
-use crate::lang::ir::{self, Expr, ExprKind};
+use crate::lang::ir::{self, Expr, ExprKind, Measure};
 use crate::lang::resolve::{BUILTIN_FUNCTIONS, Target};
 use crate::lang::syntax::ast::{self, Ident, ItemKind};
 use crate::lang::types::Type;
@@ -41,6 +41,9 @@ impl Body<'_, '_> {
             ast::ExprKind::Binary { op, op_span, left, right } => {
                 self.binary(*op, *op_span, left, right, span, want)
             }
+            ast::ExprKind::Between { op_span, value, least, most } => {
+                self.between(*op_span, value, least, most, span)
+            }
             ast::ExprKind::Paren(inner) => {
                 let inner = self.expr(inner, want);
                 Expr { span, ..inner }
@@ -74,6 +77,20 @@ impl Body<'_, '_> {
 
     /// A literal where a union is wanted becomes one of its cases.
     pub fn literal_case(&mut self, expr: Expr, want: Option<&Type>) -> Expr {
+        if let (ExprKind::Literal(Literal::Text(text)), Some(Type::Matching(pattern))) =
+            (&expr.kind, bare(want))
+        {
+            if pattern.matches(text) {
+                return Expr { ty: Type::Matching(pattern.clone()), ..expr };
+            }
+            let shown = format!("{text:?} does not match /{}/", pattern.source());
+            self.error(
+                Diagnostic::error("E0323", shown)
+                    .label(expr.span, "the whole text must match")
+                    .help("correct the text, or the pattern of its type"),
+            );
+            return Self::error_expr(expr.span);
+        }
         let (ExprKind::Literal(literal), Some(Type::Union(cases))) = (&expr.kind, bare(want))
         else {
             return expr;
@@ -129,8 +146,13 @@ impl Body<'_, '_> {
     fn fits_text(&mut self, value: &Expr) -> bool {
         let help = match &value.ty {
             ty if *ty == Type::TEXT => return true,
-            Type::Int | Type::Float | Type::Bool | Type::Duration | Type::Union(_) => return true,
-            Type::Medium(_) | Type::Tokens(_) => {
+            Type::Int
+            | Type::Float
+            | Type::Bool
+            | Type::Duration
+            | Type::Union(_)
+            | Type::Matching(_) => return true,
+            Type::Medium(_) | Type::Lasting(..) | Type::Tokens(_) => {
                 "media go into prompts through a template, whose turns may hold them"
             }
             Type::Option(_) => "this may be none: write {… ?? \"…\"} to say what to put then",
@@ -321,7 +343,7 @@ impl Body<'_, '_> {
             None => {}
         }
         let value = self.expr(inner, None);
-        let mixed;
+        let mixed: Vec<(String, Type)>;
         let (message, fields): (String, &[(String, Type)]) = match &value.ty {
             Type::Error => return Self::error_expr(span),
             Type::Mixed => {
@@ -330,7 +352,8 @@ impl Body<'_, '_> {
                     return Expr { kind, ty, span };
                 }
                 mixed = ["text", "images", "speech", "music"]
-                    .map(|field| (field.to_string(), Type::Error));
+                    .map(|field| (field.to_string(), Type::Error))
+                    .to_vec();
                 let listed = "text, images, speech and music";
                 (format!("a mixed reply has {listed}, not `{}`", name.text), &mixed)
             }
@@ -341,6 +364,25 @@ impl Body<'_, '_> {
                     return Expr { kind, ty, span };
                 }
                 (format!("there is no field `{}` in {}", name.text, value.ty), fields)
+            }
+            Type::Medium(medium) | Type::Lasting(medium, _) => {
+                let measures = Measure::of(*medium);
+                if let Some(what) = measures.iter().find(|what| what.name() == name.text) {
+                    let ty = match what {
+                        Measure::Duration => Type::Duration,
+                        Measure::Width | Measure::Height => Type::Int,
+                    };
+                    let kind = ExprKind::Measure(*what, Box::new(value));
+                    return Expr { kind, ty, span };
+                }
+                mixed =
+                    measures.iter().map(|what| (what.name().to_string(), Type::Error)).collect();
+                let names: Vec<&str> = measures.iter().map(|what| what.name()).collect();
+                let has = match names.as_slice() {
+                    [] => "has no fields".to_string(),
+                    names => format!("has {}, not `{}`", listing(names, "and"), name.text),
+                };
+                (format!("{} {has}", value.ty), &mixed)
             }
             other => (format!("{other} has no fields"), &[]),
         };

@@ -2,6 +2,7 @@
 
 use crate::base::{Diagnostic, Literal, Medium, Reply, Span};
 use crate::lang::ir::{self, Expr, ExprKind};
+use crate::lang::json;
 use crate::lang::settings::{self, Entry, Key, RIVALS, Stage, TABLE};
 use crate::lang::syntax::ast::{self, Ident, StageValue};
 use crate::lang::types::Type;
@@ -10,6 +11,9 @@ use crate::lang::words::{article, listing, nearest};
 use super::body::{Body, Mode};
 use super::did_you_mean;
 use super::expr::bare;
+
+/// Replies of one `generate`.
+const MAX_SAMPLES: u32 = 100;
 
 impl Body<'_, '_> {
     /// Reports what must not happen in a template.
@@ -42,53 +46,109 @@ impl Body<'_, '_> {
     ) -> Expr {
         self.refuse_here(span, "`generate`");
         let out_span = out.span;
+        let (out, samples) = self.samples(out);
         let out = self.checker.lower_type(self.module, out);
         let prompt = self.expr(prompt, None);
-        let (reply, perceptual) = match &out {
-            Type::Medium(medium) => (Reply::Only(*medium), *medium != Medium::Text),
-            Type::Tokens(medium) => (Reply::Only(*medium), false),
-            Type::Mixed => (Reply::Mixed, true),
+        let text = Reply::Only(Medium::Text);
+        let (reply, perceptual, held) = match &out {
+            Type::Medium(medium) => (Reply::Only(*medium), *medium != Medium::Text, None),
+            Type::Lasting(medium, _) => (Reply::Only(*medium), true, Some("the type")),
+            Type::Tokens(medium) => (Reply::Only(*medium), false, None),
+            Type::Mixed => (Reply::Mixed, true, None),
             Type::Union(cases) if cases.iter().all(|case| matches!(case, Literal::Text(_))) => {
-                (Reply::Only(Medium::Text), false)
+                (text, false, Some("the cases"))
             }
+            Type::Matching(_) => (text, false, None),
+            Type::Record(_) | Type::List(_) if json::pattern(&out).is_ok() => (text, false, None),
             Type::Error => return Self::error_expr(span),
             other => {
-                let diagnostic = Diagnostic::error("E0509", format!("{other} cannot be generated"))
-                    .label(out_span, "not a medium");
+                let diagnostic = Diagnostic::error("E0509", format!("{other} cannot be generated"));
                 self.error(match other {
-                    Type::Union(_) => diagnostic.help("write its cases as texts: \"1\" | \"2\""),
-                    Type::Record(_) => diagnostic
-                        .help("generating text held to a record is not in this version of agpt"),
-                    _ => diagnostic
-                        .help("write text, image, speech, music, tokens of one of them, or mixed"),
+                    Type::Union(_) => diagnostic
+                        .label(out_span, "not of texts")
+                        .help("write its cases as texts: \"1\" | \"2\""),
+                    Type::List(inner) if matches!(**inner, Type::Medium(_) | Type::Mixed) => diagnostic
+                        .label(out_span, "how many?")
+                        .help(format!("say how many: `generate {other}[4] from …`")),
+                    Type::Record(_) | Type::List(_) => {
+                        let why = json::pattern(other).err().unwrap_or_default();
+                        diagnostic.label(out_span, why).help(json::HELP)
+                    }
+                    _ => diagnostic.label(out_span, "not a medium").help(
+                        "write text, image, speech, music, tokens of one of them, mixed, or a record",
+                    ),
                 });
                 return Self::error_expr(span);
             }
         };
-        // A union is held to its cases while it is written; what is asked for is text.
-        let held = matches!(out, Type::Union(_));
-        let asked = if held { Type::TEXT } else { out.clone() };
+        // What a text is held to while it is written is still a text to be asked for.
+        let asked = match &out {
+            Type::Union(_) | Type::Matching(_) | Type::Record(_) | Type::List(_) => Type::TEXT,
+            Type::Lasting(medium, _) => Type::Medium(*medium),
+            _ => out.clone(),
+        };
         let prompt = self.prompt(prompt, &out, out_span);
         let (semantic, perceptual) = self.stages(stages, reply, &asked, perceptual);
-        if held {
-            self.refuse_lengths(&semantic, out_span);
+        if let Some(what) = held {
+            self.refuse_lengths(
+                &semantic,
+                &["max_tokens", "min_tokens", "duration"],
+                what,
+                out_span,
+            );
+        } else if asked != out {
+            self.refuse_lengths(&semantic, &["min_tokens"], "the type", out_span);
         }
         let Some(prompt) = prompt else { return Self::error_expr(span) };
-        let generate = ir::Generate { out: out.clone(), prompt, semantic, perceptual };
-        Expr { kind: ExprKind::Generate(Box::new(generate)), ty: out, span }
+        let ty = match samples {
+            Some(_) => Type::List(Box::new(out.clone())),
+            None => out.clone(),
+        };
+        let generate = ir::Generate { out, samples, prompt, semantic, perceptual };
+        Expr { kind: ExprKind::Generate(Box::new(generate)), ty, span }
     }
 
-    /// The cases of a union decide how long a reply is.
-    fn refuse_lengths(&mut self, settings: &[ir::Setting], out: Span) {
+    /// `list<T>[4]` is four replies of type T.
+    fn samples<'t>(&mut self, out: &'t ast::TypeExpr) -> (&'t ast::TypeExpr, Option<u32>) {
+        let ast::TypeKind::Sized(inner, bounds, at) = &out.kind else { return (out, None) };
+        let ast::TypeKind::Generic(name, item) = &inner.kind else { return (out, None) };
+        if name.text != "list" {
+            return (out, None);
+        }
+        let count = match (&bounds.least, &bounds.most) {
+            (Some(Literal::Int(least)), Some(Literal::Int(most))) if least == most => {
+                u32::try_from(*least).ok().filter(|count| (1..=MAX_SAMPLES).contains(count))
+            }
+            _ => None,
+        };
+        if count.is_none() {
+            self.error(
+                Diagnostic::error("E0322", "this does not say how many replies there are")
+                    .label(*at, format!("a number from 1 to {MAX_SAMPLES} is wanted"))
+                    .help("write for example list<text>[4]"),
+            );
+        }
+        (item, Some(count.unwrap_or(1)))
+    }
+
+    /// The type decides how long a reply is.
+    fn refuse_lengths(
+        &mut self,
+        settings: &[ir::Setting],
+        refused: &[&str],
+        what: &str,
+        out: Span,
+    ) {
         for setting in settings {
-            if matches!(setting.key.name, "max_tokens" | "min_tokens") {
+            if refused.contains(&setting.key.name) {
+                let decide = if what.ends_with('s') { "decide" } else { "decides" };
                 self.error(
                     Diagnostic::error(
                         "E0408",
                         format!("`{}` has no meaning here", setting.key.name),
                     )
-                    .label(setting.span, "the cases decide the length")
-                    .label(out, "one of these is written")
+                    .label(setting.span, format!("{what} {decide} the length"))
+                    .label(out, "this is written")
                     .help("remove the setting"),
                 );
             }
@@ -103,8 +163,12 @@ impl Body<'_, '_> {
             Type::Prompt(asked) => {
                 let serves = match (asked.as_ref(), out) {
                     (Type::Medium(asked), Type::Tokens(medium)) => asked == medium,
-                    // What asks for any text serves for one of several.
-                    (asked, Type::Union(_)) if *asked == Type::TEXT => true,
+                    // What asks for any text serves for one that is held to something.
+                    (
+                        asked,
+                        Type::Union(_) | Type::Matching(_) | Type::Record(_) | Type::List(_),
+                    ) if *asked == Type::TEXT => true,
+                    (Type::Medium(asked), Type::Lasting(medium, _)) => asked == medium,
                     (asked, out) => asked == out,
                 };
                 if serves {
@@ -123,7 +187,8 @@ impl Body<'_, '_> {
             }
             // A conversation is answered with whatever is asked for.
             Type::Chat => return Some(prompt),
-            Type::Union(_) => Type::TEXT,
+            Type::Union(_) | Type::Matching(_) => Type::TEXT,
+            Type::Lasting(medium, _) => Type::Medium(*medium),
             ty @ (Type::Medium(_) | Type::Tokens(_) | Type::Mixed) => ty.clone(),
             other => {
                 let diagnostic = Diagnostic::error("E0505", format!("{other} is no prompt"))
@@ -439,7 +504,11 @@ impl Body<'_, '_> {
         };
         let value = self.expr(inner, hint.as_ref());
         let value = match &value.ty {
-            Type::Union(_) => self.fit(value, &Type::TEXT, "what is encoded"),
+            Type::Union(_) | Type::Matching(_) => self.fit(value, &Type::TEXT, "what is encoded"),
+            Type::Lasting(medium, _) => {
+                let plain = Type::Medium(*medium);
+                self.fit(value, &plain, "what is encoded")
+            }
             _ => value,
         };
         match &value.ty {

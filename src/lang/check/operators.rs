@@ -2,13 +2,16 @@
 
 use crate::base::{Diagnostic, Literal, Span};
 use crate::lang::fold;
-use crate::lang::ir::{BinaryOp, Expr, ExprKind, UnaryOp};
+use crate::lang::ir::{self, BinaryOp, Expr, ExprKind, UnaryOp};
 use crate::lang::syntax::ast;
 use crate::lang::types::Type;
 
 use super::body::Body;
 use super::coerce::{coerce, join, widens};
 use super::expr::bare;
+
+/// Names the value that `between` compares twice.
+pub const BETWEEN: &str = "between";
 
 fn number(ty: &Type) -> bool {
     *ty == Type::Float || widens(ty, &Type::Int)
@@ -17,7 +20,13 @@ fn number(ty: &Type) -> bool {
 /// Whether two values of a type can be told apart by `==`.
 pub fn comparable(ty: &Type) -> bool {
     match ty {
-        Type::Int | Type::Float | Type::Bool | Type::Duration | Type::Union(_) | Type::None => true,
+        Type::Int
+        | Type::Float
+        | Type::Bool
+        | Type::Duration
+        | Type::Union(_)
+        | Type::Matching(_)
+        | Type::None => true,
         Type::Option(inner) => comparable(inner),
         other => *other == Type::TEXT,
     }
@@ -94,6 +103,31 @@ impl Body<'_, '_> {
                 self.arithmetic(op, op_span, left, right, span)
             }
         }
+    }
+
+    /// `value between least and most`: two comparisons of a value that is worked out once.
+    pub fn between(
+        &mut self,
+        op_span: Span,
+        value: &ast::Expr,
+        least: &ast::Expr,
+        most: &ast::Expr,
+        span: Span,
+    ) -> Expr {
+        let value = self.expr(value, None);
+        let (ty, at) = (value.ty.clone(), value.span);
+        let local = self.hidden("between", ty.clone(), at);
+        let used = || Expr { kind: ExprKind::Local(local), ty: ty.clone(), span: at };
+        let (least, most) = (self.expr(least, None), self.expr(most, None));
+        let least = self.arithmetic(BinaryOp::GreaterEqual, op_span, used(), least, span);
+        let most = self.arithmetic(BinaryOp::LessEqual, op_span, used(), most, span);
+        let both = self.finish(BinaryOp::And, least, most, Type::Bool, span);
+        if both.ty == Type::Error {
+            return both;
+        }
+        let binding = ir::Let { local, name: BETWEEN.to_string(), value, span: at };
+        let block = ir::Block { lets: vec![binding], result: Box::new(both) };
+        Expr { kind: ExprKind::Bind(block), ty: Type::Bool, span }
     }
 
     /// Builds the operation, or its value where both sides are known.

@@ -196,6 +196,7 @@ impl Renumber {
             | ExprKind::PromptOf(inner)
             | ExprKind::Encode(inner)
             | ExprKind::Length(inner)
+            | ExprKind::Measure(_, inner)
             | ExprKind::Pick(inner)
             | ExprKind::Coerce(inner) => self.expr(inner),
             ExprKind::Chat(turns) => self.spoken(turns),

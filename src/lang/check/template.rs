@@ -128,6 +128,10 @@ impl Body<'_, '_> {
                     let earlier = self.expr(earlier, None);
                     match &earlier.ty {
                         Type::Chat => out.push(Spoken::History(earlier)),
+                        // Several, one after the other: examples of what is wanted.
+                        Type::List(inner) if **inner == Type::Chat => {
+                            out.push(Spoken::History(earlier));
+                        }
                         Type::Error => {}
                         other => self.error(
                             Diagnostic::error(
@@ -227,10 +231,19 @@ impl Body<'_, '_> {
         let value = self.expr(hole, None);
         let help = match &value.ty {
             Type::Error => return,
-            Type::Medium(_) | Type::Tokens(_) | Type::Prompt(_) | Type::Mixed => {
+            Type::Medium(_)
+            | Type::Lasting(..)
+            | Type::Tokens(_)
+            | Type::Prompt(_)
+            | Type::Mixed => {
                 return push_value(parts, value);
             }
-            Type::Int | Type::Float | Type::Bool | Type::Duration | Type::Union(_) => {
+            Type::Int
+            | Type::Float
+            | Type::Bool
+            | Type::Duration
+            | Type::Union(_)
+            | Type::Matching(_) => {
                 let span = value.span;
                 if let ExprKind::Literal(literal) = &value.kind {
                     return push_text(parts, &text_of(literal));
@@ -239,7 +252,11 @@ impl Body<'_, '_> {
                 return parts.push(Part::Hole(Expr { kind, ty: Type::TEXT, span }));
             }
             Type::List(inner) => match inner.as_ref() {
-                Type::Medium(_) | Type::Tokens(_) | Type::Prompt(_) | Type::Mixed => {
+                Type::Medium(_)
+                | Type::Lasting(..)
+                | Type::Tokens(_)
+                | Type::Prompt(_)
+                | Type::Mixed => {
                     return parts.push(Part::Hole(value));
                 }
                 inner if widens(inner, &Type::TEXT) => {

@@ -1,13 +1,14 @@
 //! Tests: each becomes a pipeline whose record holds what is expected and what is snapshot.
 
 use crate::base::{Diagnostic, Literal, Span};
-use crate::lang::ir::{self, BinaryOp, Check, CheckKind, Expr, ExprKind};
+use crate::lang::ir::{self, BinaryOp, Check, CheckKind, Expr, ExprKind, Segment};
 use crate::lang::resolve::ItemRef;
 use crate::lang::syntax::ast::{self, TestStep};
 use crate::lang::types::Type;
 
 use super::Checker;
 use super::body::{Body, Mode};
+use super::operators::BETWEEN;
 
 fn compares(op: BinaryOp) -> bool {
     use BinaryOp::{Contains, Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual};
@@ -159,6 +160,25 @@ impl Body<'_, '_> {
         lets: &mut Vec<ir::Let>,
         fields: &mut Vec<(String, Expr)>,
     ) -> (Expr, Option<(String, String)>) {
+        if let ExprKind::Bind(block) = &value.kind
+            && let [binding] = block.lets.as_slice()
+            && binding.name == BETWEEN
+            && let ExprKind::Binary(BinaryOp::And, least, most) = &block.result.kind
+            && let (ExprKind::Binary(_, _, least), ExprKind::Binary(_, _, most)) =
+                (&least.kind, &most.kind)
+        {
+            let used = Expr { kind: ExprKind::Local(binding.local), ..binding.value.clone() };
+            let words = [("", least), (" and ", most)].into_iter().flat_map(|(text, bound)| {
+                [Segment::Text(text.to_string()), Segment::Hole(bound.as_ref().clone())]
+            });
+            let bounds = ExprKind::Interpolate(words.collect());
+            let bounds = Expr { kind: bounds, ty: Type::TEXT, span: value.span };
+            let names = (format!("{field} left"), format!("{field} right"));
+            lets.push(binding.clone());
+            fields.push((names.0.clone(), used));
+            fields.push((names.1.clone(), bounds));
+            return (block.result.as_ref().clone(), Some(names));
+        }
         let (op, left, right) = match value.kind {
             ExprKind::Binary(op, left, right) if compares(op) => (op, left, right),
             kind => return (Expr { kind, ..value }, None),

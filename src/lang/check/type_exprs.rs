@@ -1,9 +1,10 @@
 //! Types as written → types.
 
-use crate::base::{Diagnostic, Literal, Medium, Span};
+use crate::base::pattern::PatternError;
+use crate::base::{Diagnostic, Literal, Medium, Pattern, Span};
 use crate::lang::resolve::{BUILTIN_TYPES, ItemRef, ModuleIndex, Target};
-use crate::lang::syntax::ast::{Ident, ItemKind, TypeExpr, TypeKind};
-use crate::lang::types::Type;
+use crate::lang::syntax::ast::{Bounds, Ident, ItemKind, TypeExpr, TypeKind};
+use crate::lang::types::{Seconds, Type};
 
 use super::{Checker, Slot, did_you_mean};
 
@@ -79,8 +80,84 @@ impl Checker<'_> {
                 }
                 Type::Record(out)
             }
+            TypeKind::Matching(source, span) => self.matching_type(source, *span),
+            TypeKind::Sized(inner, bounds, at) => self.lasting(module, inner, bounds, *at),
             TypeKind::Error => Type::Error,
         }
+    }
+
+    fn matching_type(&mut self, source: &str, span: Span) -> Type {
+        match Pattern::new(source) {
+            Ok(pattern) => Type::Matching(pattern),
+            Err(error) => {
+                let at = match &error {
+                    PatternError::Syntax(_, range) if !range.is_empty() => {
+                        let start = span.start as usize;
+                        Span::new(span.source, start + range.start, start + range.end)
+                    }
+                    _ => span,
+                };
+                let mut diagnostic = Diagnostic::error("E0321", "this is not a pattern")
+                    .label(at, error.to_string());
+                if error == PatternError::Anchors {
+                    diagnostic = diagnostic.help("leave them out");
+                } else if matches!(error, PatternError::Syntax(..)) {
+                    diagnostic = diagnostic.help(
+                        "patterns are regular expressions without back-references or look-around",
+                    );
+                }
+                self.error(diagnostic);
+                Type::Error
+            }
+        }
+    }
+
+    /// A sound with its length; other sizes belong to `generate`.
+    fn lasting(
+        &mut self,
+        module: ModuleIndex,
+        inner: &TypeExpr,
+        bounds: &Bounds,
+        at: Span,
+    ) -> Type {
+        let medium = match self.lower_type(module, inner) {
+            Type::Medium(medium @ (Medium::Speech | Medium::Music)) => medium,
+            Type::Error => return Type::Error,
+            other => {
+                let diagnostic = Diagnostic::error("E0322", format!("{other} has no length here"))
+                    .label(at, "a length");
+                self.error(match other {
+                    Type::List(_) => {
+                        diagnostic.help("only `generate list<…>[4] from …` says how many there are")
+                    }
+                    _ => diagnostic.help("speech and music have one, as in speech[3s..]"),
+                });
+                return Type::Error;
+            }
+        };
+        let seconds = |bound: &Option<Literal>, missing: f64| match bound {
+            None => Some(missing),
+            Some(Literal::Duration(seconds)) => Some(*seconds),
+            Some(_) => None,
+        };
+        let ends = (seconds(&bounds.least, 0.0), seconds(&bounds.most, f64::INFINITY));
+        let (Some(least), Some(most)) = ends else {
+            self.error(
+                Diagnostic::error("E0322", "a length has a unit")
+                    .label(at, "seconds?")
+                    .help("write for example [3s..] or [250ms..2min]"),
+            );
+            return Type::Error;
+        };
+        if least > most || most <= 0.0 {
+            self.error(
+                Diagnostic::error("E0322", "no sound is that long")
+                    .label(at, "nothing lies between these bounds")
+                    .help("write the shorter bound first"),
+            );
+            return Type::Error;
+        }
+        Type::Lasting(medium, Seconds { least, most })
     }
 
     fn named(&mut self, module: ModuleIndex, name: &Ident) -> Type {

@@ -205,8 +205,19 @@ pub enum TypeKind {
     Option(Box<TypeExpr>),
     Union(Vec<TypeExpr>),
     Record(Vec<(Ident, TypeExpr)>),
+    /// `text matching /…/`, with the place of what stands between the slashes.
+    Matching(String, Span),
+    /// `speech[3s..]`, `list<text>[4]`, with the place of the brackets.
+    Sized(Box<TypeExpr>, Bounds, Span),
     /// Already diagnosed.
     Error,
+}
+
+/// Both ends included; `[4]` has equal ones.
+#[derive(Debug, Clone)]
+pub struct Bounds {
+    pub least: Option<Literal>,
+    pub most: Option<Literal>,
 }
 
 #[derive(Debug, Clone)]
@@ -223,6 +234,13 @@ pub enum ExprKind {
     Literal(Literal),
     Text(StringLit),
     Name(String),
+    /// `value between least and most`, both included.
+    Between {
+        op_span: Span,
+        value: Box<Expr>,
+        least: Box<Expr>,
+        most: Box<Expr>,
+    },
     /// `{ a: e, b }`, where `b` alone means `b: b`.
     Record(Vec<(Ident, Option<Expr>)>),
     List(Vec<Expr>),
@@ -411,6 +429,11 @@ impl Expr {
                 highest(args.iter().map(|arg| &arg.value)).max(callee.height)
             }
             ExprKind::Binary { left, right, .. } => highest([left.as_ref(), right.as_ref()]),
+            ExprKind::Between { value, least, most, .. } => {
+                highest([value.as_ref(), least.as_ref(), most.as_ref()])
+                    // In the IR the comparisons stand in a block.
+                    .saturating_add(2)
+            }
             ExprKind::If { branches, otherwise } => branches
                 .iter()
                 .map(|(cond, block)| cond.height.max(block.height()))

@@ -43,6 +43,13 @@ impl Builder<'_> {
     fn climb(&mut self, items: &mut VecDeque<Pair<'_>>, least: u8) -> Option<Expr> {
         let mut left = self.prefixed(items)?;
         while let Some(next) = items.front() {
+            if next.as_rule() == Rule::operator && next.as_str().trim() == "between" {
+                if COMPARISON < least {
+                    break;
+                }
+                left = self.between(left, items)?;
+                continue;
+            }
             let (op, op_span) = (self.binary_op(next)?, self.span(next));
             let rank = rank(op);
             if rank < least {
@@ -68,6 +75,34 @@ impl Builder<'_> {
             left = self.bounded(kind, span);
         }
         Some(left)
+    }
+
+    /// `x between a and b`: what stands after it, up to the second bound.
+    fn between(&mut self, value: Expr, items: &mut VecDeque<Pair<'_>>) -> Option<Expr> {
+        let op_span = self.span(&items.pop_front()?);
+        let least = self.climb(items, COMPARISON + 1)?;
+        let and = items.pop_front_if(|pair| pair.as_str().trim() == "and");
+        if and.is_none() {
+            self.error(
+                Diagnostic::error("E0113", "`between` has two bounds")
+                    .label(op_span, "between this and what?")
+                    .help("write `x between a and b`"),
+            );
+            let span = value.span.to(least.span);
+            return Some(Expr::new(ExprKind::Error, span));
+        }
+        let most = self.climb(items, COMPARISON + 1)?;
+        let span = value.span.to(most.span);
+        if self.refuse_chain(&value, op_span) {
+            return Some(Expr::new(ExprKind::Error, span));
+        }
+        let kind = ExprKind::Between {
+            op_span,
+            value: Box::new(value),
+            least: Box::new(least),
+            most: Box::new(most),
+        };
+        Some(self.bounded(kind, span))
     }
 
     fn prefixed(&mut self, items: &mut VecDeque<Pair<'_>>) -> Option<Expr> {

@@ -278,9 +278,38 @@ impl<'a> Scanner<'a> {
             "let" | "return" => self.reset_chain(),
             _ => {}
         }
+        if word == "matching" {
+            self.regex();
+        }
         self.after_else = word == "else";
         self.last_word_start = start;
         self.last_word_end = self.at;
+    }
+
+    /// A pattern behind `matching`: what looks like brackets and quotes in it is none.
+    fn regex(&mut self) {
+        let rest = &self.text[self.at..];
+        let body = rest.trim_start_matches([' ', '\t']);
+        if !body.starts_with('/') || body.starts_with("//") {
+            return;
+        }
+        let mut escaped = false;
+        let end = body.char_indices().skip(1).find(|(_, c)| match c {
+            '\n' => true,
+            _ if escaped => {
+                escaped = false;
+                false
+            }
+            '\\' => {
+                escaped = true;
+                false
+            }
+            c => *c == '/',
+        });
+        // Without an end the grammar says so.
+        if let Some((length, '/')) = end {
+            self.at += rest.len() - body.len() + length + 1;
+        }
     }
 
     /// Whether the word at the head of a line opens a declaration. Outside of brackets it does;

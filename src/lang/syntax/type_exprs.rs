@@ -2,7 +2,7 @@
 
 use crate::base::{Diagnostic, Literal, Span};
 
-use super::ast::{ExprKind, Segment, TypeExpr, TypeKind};
+use super::ast::{Bounds, ExprKind, Segment, TypeExpr, TypeKind};
 use super::build::{Builder, Pair, Rule, content};
 
 impl Builder<'_> {
@@ -30,11 +30,12 @@ impl Builder<'_> {
         for suffix in inner {
             let at = self.span(&suffix);
             if suffix.as_rule() == Rule::refinement {
-                self.error(
-                    Diagnostic::error("E0110", "lengths of media are not in this version of agpt")
-                        .label(at, "a length")
-                        .help("leave it out: the type alone is enough"),
-                );
+                let span = out.span.to(at);
+                let kind = match self.bounds(suffix) {
+                    Some(bounds) => TypeKind::Sized(Box::new(out), bounds, at),
+                    None => TypeKind::Error,
+                };
+                out = TypeExpr { kind, span };
             } else if matches!(out.kind, TypeKind::Option(_)) {
                 self.error(
                     Diagnostic::error("E0314", "this type is optional already")
@@ -46,6 +47,32 @@ impl Builder<'_> {
             }
         }
         out
+    }
+
+    /// What stands in the brackets behind a type.
+    fn bounds(&mut self, pair: Pair<'_>) -> Option<Bounds> {
+        let at = self.span(&pair);
+        let (mut ends, mut dots) = ([None, None], None);
+        for part in pair.into_inner() {
+            match part.as_rule() {
+                Rule::dots => dots = Some(()),
+                Rule::bound => {
+                    let inner = part.into_inner().next()?;
+                    ends[usize::from(dots.is_some())] = Some(self.literal(&inner)?);
+                }
+                _ => {
+                    self.error(
+                        Diagnostic::error("E0314", "this is no length")
+                            .label(at, "not understood")
+                            .help("write [3s..5s], [3s..], [..5s] or [3s]; of a list, [4]"),
+                    );
+                    return None;
+                }
+            }
+        }
+        let [least, most] = ends;
+        let most = if dots.is_some() { most } else { least.clone() };
+        Some(Bounds { least, most })
     }
 
     fn ty_primary(&mut self, pair: Pair<'_>) -> TypeExpr {
@@ -67,6 +94,26 @@ impl Builder<'_> {
                     }
                 }
                 TypeKind::Record(fields)
+            }
+            Rule::ty_matching => {
+                let regex = pair.into_inner().find(|part| part.as_rule() == Rule::regex);
+                match regex {
+                    Some(regex) => {
+                        let at = self.span(&regex);
+                        let inside =
+                            Span::new(at.source, at.start as usize + 1, at.end as usize - 1);
+                        let text = regex.as_str();
+                        TypeKind::Matching(text[1..text.len() - 1].to_string(), inside)
+                    }
+                    None => {
+                        self.error(
+                            Diagnostic::error("E0314", "the pattern is missing")
+                                .label(span, "matching what?")
+                                .help("write it between slashes: text matching /[0-9]+/"),
+                        );
+                        TypeKind::Error
+                    }
+                }
             }
             Rule::ty_generic => {
                 let mut parts = pair.into_inner();

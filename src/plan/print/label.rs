@@ -3,7 +3,7 @@
 use crate::base::{Literal, Role};
 use crate::lang::ir::UnaryOp;
 use crate::lang::settings::Key;
-use crate::plan::graph::{Op, Plan, RenderPart, RenderTurn};
+use crate::plan::graph::{Held, Op, Plan, RenderPart, RenderTurn};
 
 /// The operation with `operand(port)` where its inputs stand.
 pub fn describe(
@@ -62,10 +62,16 @@ pub fn describe(
                 .collect();
             format!("render {}", turns.join(" "))
         }
-        Op::Generate { reply, settings, cases } => {
-            let what = match cases.as_slice() {
-                [] => reply.to_string(),
-                cases => cases.iter().map(|c| format!("{c:?}")).collect::<Vec<_>>().join(" | "),
+        Op::Parse => format!("parse {}", operand(0)),
+        Op::Measure(what) => format!("{} {}", what.name(), operand(0)),
+        Op::Generate { reply, settings, held } => {
+            let what = match held {
+                Held::Free => reply.to_string(),
+                Held::Cases(cases) => {
+                    cases.iter().map(|c| format!("{c:?}")).collect::<Vec<_>>().join(" | ")
+                }
+                Held::Pattern(pattern) => format!("text matching /{}/", pattern.source()),
+                Held::Lasting(seconds) => format!("{reply}[{seconds}]"),
             };
             format!("generate {what} from {}{}", operand(0), with(settings, operand))
         }
