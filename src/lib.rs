@@ -15,6 +15,7 @@ pub mod lsp;
 pub mod media;
 pub mod models;
 pub mod nn;
+pub mod package;
 pub mod plan;
 pub mod runtime;
 pub mod test_runner;

@@ -18,7 +18,7 @@ use crate::base::{Diagnostic, Sources};
 /// Names that need no declaration.
 pub use resolve::{BUILTIN_FUNCTIONS, BUILTIN_TYPES};
 
-pub use loader::{LoadError, LoadedModule, Loader, MemoryLoader, ModuleId, root_id};
+pub use loader::{LoadError, LoadedModule, Loader, MemoryLoader, ModuleId, PackageError, root_id};
 
 /// What came of a source text.
 #[derive(Debug)]
