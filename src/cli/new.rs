@@ -21,23 +21,23 @@ pub struct Args {
 
 const APP: &str = r#"//! A picture of something, and what a model sees on it.
 
-use std/tasks { caption_briefly, paint }
+use std/tasks { caption, paint }
 
 /// Paints a thing, and says what the picture shows.
-pub pipeline NAME(
+pub pipeline main(
   /// What is to be seen, such as "a red apple".
   thing: text = "a red apple",
 ) -> { picture: image, words: text } {
   let picture = generate image from paint(thing)
-  let words = generate text from caption_briefly(picture)
+  let words = generate text from caption(picture)
   return { picture, words }
 }
 "#;
 
-const APP_TEST: &str = r#"use ../NAME { NAME }
+const APP_TEST: &str = r#"use ../main { main }
 
 test "an apple is painted and recognised" with { seed: 1 } {
-  let seen = NAME("a red apple")
+  let seen = main("a red apple")
   expect seen.words contains "apple"
 }
 "#;
@@ -49,7 +49,7 @@ pub template describe(
   /// The picture to put into words.
   picture: image,
   /// What the model is asked to do.
-  instruction: text = "Please describe the picture briefly.",
+  instruction: text = "What is in this picture?",
 ) -> text {
   user { "{picture} {instruction}" }
 }
@@ -74,7 +74,7 @@ fn files(lib: bool) -> Vec<(&'static str, String)> {
     let readme = if lib {
         "# NAME\n\nPrompts for agpt. In a project: `agpt add NAME --path FOLDER`, then\n\n```agpt\nuse pkg/NAME { describe }\n```\n\nTests: `agpt test`. A page of its templates: `agpt doc`.\n"
     } else {
-        "# NAME\n\n```sh\nagpt run NAME.agpt --thing \"a red apple\"\nagpt test\n```\n"
+        "# NAME\n\n```sh\nagpt run main.agpt --thing \"a red apple\"\nagpt test\n```\n"
     };
     let mut files = vec![
         ("agpt.yaml", manifest),
@@ -84,7 +84,7 @@ fn files(lib: bool) -> Vec<(&'static str, String)> {
     if lib {
         files.extend([("lib.agpt", LIB.to_string()), ("tests/lib.agpt", LIB_TEST.to_string())]);
     } else {
-        files.extend([("NAME.agpt", APP.to_string()), ("tests/NAME.agpt", APP_TEST.to_string())]);
+        files.extend([("main.agpt", APP.to_string()), ("tests/main.agpt", APP_TEST.to_string())]);
     }
     files
 }
