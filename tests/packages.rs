@@ -367,6 +367,48 @@ fn new_makes_what_checks_and_passes_its_tests() {
     assert_eq!(left.len(), 2, "{left:?}");
 }
 
+#[test]
+fn what_a_change_breaks_and_which_version_it_needs() {
+    let place = Place::new();
+    place.package("lib", "words", "").write(
+        "lib/lib.agpt",
+        "pub const LIMIT = 3\npub type Tone = \"a\" | \"b\"\npub template hello(name: text, tone: Tone = \"a\") -> text {\n  user { \"{name} {tone}\" }\n}\npub pipeline gone() -> int { return 1 }\n",
+    );
+    place.commit("lib");
+    place.git("lib", &["tag", "v0.1.0"]);
+    let same = place.agpt("lib", &["breaks", "v0.1.0"]);
+    ok(&same);
+    assert_eq!(String::from_utf8_lossy(&same.stdout), "nothing changed\n");
+    place.write(
+        "lib/lib.agpt",
+        "pub const LIMIT = 4\npub type Tone = \"a\" | \"b\" | \"c\"\npub template hello(name: text?, tone: Tone = \"b\", more: int = 2) -> text {\n  user { \"{name == none} {tone} {more}\" }\n}\npipeline gone() -> int { return 1 }\npub pipeline added() -> int { return gone() }\n",
+    );
+    let output = place.agpt("lib", &["breaks", "v0.1.0"]);
+    fails(&output, 1, &["E1014", "version 0.1.0 is not high enough", "write `version: 0.2.0`"]);
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "breaks  words Tone: the type was \"a\" | \"b\" and is \"a\" | \"b\" | \"c\"\n\
+         breaks  words gone: the pipeline is gone, or no longer `pub`\n\
+         new     words LIMIT: the constant was 3 and is 4\n\
+         new     words added: a new pipeline\n\
+         new     words hello: parameter `name` was text and is text?, which takes more\n\
+         new     words hello: parameter `tone` was \"a\" | \"b\" and is \"a\" | \"b\" | \"c\", which takes more\n\
+         new     words hello: the default of `tone` was \"a\" and is \"b\"\n\
+         new     words hello: parameter `more: int = 2` is new\n",
+    );
+    let manifest = place.read("lib/agpt.yaml").replace("0.1.0", "0.2.0");
+    place.write("lib/agpt.yaml", &manifest);
+    ok(&place.agpt("lib", &["breaks", "v0.1.0"]));
+    let json = support::json(&place.agpt("lib", &["breaks", "v0.1.0", "--json"]));
+    assert_eq!(json["needed"], "0.2.0");
+    assert_eq!(json["changes"][0]["name"], "Tone");
+    // Against a folder, and what is no version at all.
+    place.package("old", "words", "").write("old/lib.agpt", "pub template hello(name: text) -> text {\n  user { {name} }\n}\n");
+    fails(&place.agpt("old", &["breaks", "../lib"]), 1, &["version 0.1.0 is not high enough"]);
+    fails(&place.agpt("lib", &["breaks", "--", "-x"]), 3, &["`-x` is no revision"]);
+    fails(&place.agpt("lib", &["breaks", "nothing"]), 3, &["git says"]);
+}
+
 /// Words that manifests are made of, put together in any way.
 fn yaml() -> impl Strategy<Value = String> {
     let word = prop_oneof![

@@ -1,7 +1,9 @@
 //! The command line: one file per subcommand. The only layer that prints.
 
+mod breaks;
 mod chat;
 mod check;
+mod doc;
 mod exit;
 mod loader;
 mod lsp;
@@ -51,6 +53,10 @@ enum Action {
     Add(packages::AddArgs),
     /// Fetch the packages of a project, as the lock file has them
     Fetch(packages::FetchArgs),
+    /// Write a static site of a library's templates, pipelines, types and prompts
+    Doc(doc::Args),
+    /// Compare a library with an earlier version: what breaks, and which version it needs
+    Breaks(breaks::Args),
     /// List the models at hand, or show or verify one
     Models(models::Args),
     #[command(about = lsp::ABOUT.lines().next(), long_about = lsp::ABOUT, after_help = lsp::HELP)]
@@ -116,6 +122,8 @@ fn dispatch(action: Action) -> Exit {
         Action::New(args) => new::run(&args),
         Action::Add(args) => packages::add(&args),
         Action::Fetch(args) => packages::fetch(&args),
+        Action::Doc(args) => doc::run(&args),
+        Action::Breaks(args) => breaks::run(&args),
         Action::Models(args) => models::run(&args),
         Action::Lsp(args) => lsp::run(&args),
         Action::Completions { shell } => {

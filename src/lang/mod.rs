@@ -4,6 +4,7 @@
 mod check;
 pub mod fold;
 pub mod index;
+pub mod interface;
 pub mod ir;
 mod loader;
 pub mod printer;

@@ -55,7 +55,7 @@ impl Cache {
         if target.join(MANIFEST).is_file() {
             return Ok(commit);
         }
-        let files = repository.files(&commit, &git.folder)?;
+        let files = repository.files(&commit, &git.folder, &content::counts)?;
         if !files.iter().any(|(path, _)| path == MANIFEST) {
             let place = if git.folder.is_empty() { "" } else { " in that folder" };
             return Err(Problem::new(
@@ -82,8 +82,12 @@ impl Cache {
     }
 }
 
-/// The files of a folder of a local repository as they were at a revision, and that revision.
-pub fn files_at(repository: &Path, revision: &str, folder: &str) -> Result<Vec<File>, Problem> {
+/// The files of a local repository that are wanted, as they were at a revision.
+pub fn files_at(
+    repository: &Path,
+    revision: &str,
+    wanted: &dyn Fn(&str) -> bool,
+) -> Result<Vec<File>, Problem> {
     if revision.starts_with('-') || revision.contains(':') || revision.chars().any(char::is_control) {
         return Err(Problem::new("E1010", format!("`{revision}` is no revision")));
     }
@@ -91,7 +95,7 @@ pub fn files_at(repository: &Path, revision: &str, folder: &str) -> Result<Vec<F
     let commit = repository.resolve(revision).map_err(|problem| {
         problem.help("name a tag, a branch or a commit of this repository, or a folder")
     })?;
-    repository.files(&commit, folder)
+    repository.files(&commit, "", wanted)
 }
 
 /// The root of the git repository that a folder is in, and the folder's place there.
@@ -213,8 +217,13 @@ impl Repository {
         self.run(args, &[]).map(|_| ())
     }
 
-    /// The files that count below a folder at a commit.
-    fn files(&self, commit: &str, folder: &str) -> Result<Vec<File>, Problem> {
+    /// The files to keep below a folder at a commit.
+    fn files(
+        &self,
+        commit: &str,
+        folder: &str,
+        keep: &dyn Fn(&str) -> bool,
+    ) -> Result<Vec<File>, Problem> {
         let refused = |path: &str, why: &str| {
             Problem::new("E1010", format!("the package's `{}` {why}", path.escape_debug()))
                 .help("a package holds plain files and folders")
@@ -231,7 +240,7 @@ impl Repository {
             let (head, path) = line.split_once('\t').unwrap_or((line, ""));
             let mut head = head.split_whitespace();
             let (mode, _, object, size) = (head.next(), head.next(), head.next(), head.next());
-            if !content::counts(path) {
+            if !keep(path) {
                 continue;
             }
             match mode {

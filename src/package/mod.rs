@@ -1,5 +1,6 @@
 //! Packages: a folder with an agpt.yaml, the packages that it uses, and what pins them.
 
+pub mod breaks;
 pub mod content;
 pub mod edit;
 pub mod git;

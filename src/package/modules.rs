@@ -183,7 +183,11 @@ fn collect(folder: &Path, prefix: &str, depth: usize, found: &mut Vec<String>) {
         if name.starts_with('.') || found.len() >= 1000 {
             continue;
         }
-        if kind.is_dir() && depth < 8 {
+        if kind.is_dir() {
+            // A folder with a manifest is another package.
+            if depth >= 8 || entry.path().join(MANIFEST).is_file() {
+                continue;
+            }
             collect(&entry.path(), &format!("{prefix}{name}/"), depth + 1, found);
         } else if let Some(stem) = name.strip_suffix(".agpt").filter(|_| kind.is_file()) {
             found.push(format!("{prefix}{stem}"));
