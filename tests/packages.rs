@@ -409,6 +409,39 @@ fn what_a_change_breaks_and_which_version_it_needs() {
     fails(&place.agpt("lib", &["breaks", "nothing"]), 3, &["git says"]);
 }
 
+#[test]
+fn doc_writes_pages_that_say_what_the_library_says() {
+    let place = Place::new();
+    place.package("lib", "words", "description: Words <b>\n").write(
+        "lib/lib.agpt",
+        "//! Greetings.\n\n/// How to speak.\npub type Tone = \"dry\" | \"warm\"\n\n/// A greeting, <script>alert(1)</script>.\npub template hello(\n  /// Who it is.\n  name: text,\n  picture: image,\n  tone: Tone = \"dry\",\n) -> text {\n  system { \"Be {tone}.\" }\n  user { \"{picture} Hello {name}\" }\n}\n\ntemplate hidden(name: text) -> text {\n  user { {name} }\n}\n",
+    );
+    place.write("lib/tests/lib.agpt", "use ../lib { hello }\n\ntest \"greets\" {\n  snapshot hello(\"you\", file(\"a.png\"))\n}\n");
+    ok(&place.agpt("lib", &["doc", "--out", "site"]));
+    let index = place.read("lib/site/index.html");
+    assert!(index.contains("pkg/words") && index.contains("Words &lt;b&gt;"), "{index}");
+    let page = place.read("lib/site/module.lib.html");
+    for part in [
+        "tone: <a href=\"module.lib.html#Tone\">Tone</a> = &quot;dry&quot;,",
+        "&lt;script&gt;",
+        "<div class=\"role\">system</div><div class=\"said\">Be dry.</div>",
+        "<span class=\"chip\">image: picture</span> Hello <span class=\"chip\">text: name</span>",
+        "<span class=\"chip\">text: the reply</span>",
+        "test &quot;greets&quot; {",
+        "<dt>name</dt><dd><p>Who it is.</p>",
+    ] {
+        assert!(page.contains(part), "{part}\n{page}");
+    }
+    assert!(!page.contains("hidden(") && !page.contains("<script>alert") && !page.contains("http:"), "{page}");
+    // Again over its own pages, never over others'.
+    ok(&place.agpt("lib", &["doc"]));
+    place.write("web/index.html", "<p>mine</p>");
+    fails(&place.agpt("lib", &["doc", "--out", "../web"]), 2, &["is not a page that agpt wrote"]);
+    ok(&place.agpt(".", &["doc", "std", "--out", "std-site"]));
+    assert!(place.read("std-site/module.tasks.html").contains("Describe this picture. <span class=\"chip\">image: picture</span>"));
+    fails(&place.agpt(".", &["doc", "nowhere"]), 2, &["is no folder"]);
+}
+
 /// Words that manifests are made of, put together in any way.
 fn yaml() -> impl Strategy<Value = String> {
     let word = prop_oneof![
