@@ -15,7 +15,8 @@ struct Place {
     folder: tempfile::TempDir,
 }
 
-const WORDS: &str = "/// A greeting.\npub template hello(name: text) -> text {\n  user { \"Hello {name}\" }\n}\n";
+const WORDS: &str =
+    "/// A greeting.\npub template hello(name: text) -> text {\n  user { \"Hello {name}\" }\n}\n";
 
 impl Place {
     fn new() -> Self {
@@ -65,7 +66,14 @@ impl Place {
     fn git(&self, folder: &str, args: &[&str]) -> String {
         let output = Command::new("git")
             .current_dir(self.at(folder))
-            .args(["-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"])
+            .args([
+                "-c",
+                "user.name=A",
+                "-c",
+                "user.email=a@example.org",
+                "-c",
+                "commit.gpgsign=false",
+            ])
             .args(["-c", "protocol.file.allow=always"])
             .args(args)
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
@@ -90,7 +98,11 @@ impl Place {
 }
 
 fn told(output: &Output) -> String {
-    stderr(output).split_whitespace().filter(|w| !matches!(*w, "│" | "·")).collect::<Vec<_>>().join(" ")
+    stderr(output)
+        .split_whitespace()
+        .filter(|w| !matches!(*w, "│" | "·"))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 #[track_caller]
@@ -124,8 +136,15 @@ fn modules_below_and_whole_modules() {
     place.write("words/more/polite.agpt", "use ../lib { hello }\npub template bow(name: text) -> text {\n  user { {hello(name)} \" bows\" }\n}\n");
     place.write("app/main.agpt", "use pkg/words\nuse pkg/words/more/polite as p\n\npipeline main() -> text {\n  let a = generate text from words.hello(\"a\")\n  return generate text from p.bow(a)\n}\n");
     ok(&place.agpt("app", &["check", "main.agpt"]));
-    place.write("app/main.agpt", "use pkg/words/more/polit\npipeline main() -> text { return \"\" }\n");
-    fails(&place.agpt("app", &["check", "main.agpt"]), 1, &["E0204", "did you mean `pkg/words/more/polite`?"]);
+    place.write(
+        "app/main.agpt",
+        "use pkg/words/more/polit\npipeline main() -> text { return \"\" }\n",
+    );
+    fails(
+        &place.agpt("app", &["check", "main.agpt"]),
+        1,
+        &["E0204", "did you mean `pkg/words/more/polite`?"],
+    );
     place.write("app/main.agpt", "use pkg/word\npipeline main() -> text { return \"\" }\n");
     fails(&place.agpt("app", &["check", "main.agpt"]), 1, &["E1003", "did you mean `pkg/words`?"]);
 }
@@ -145,8 +164,15 @@ fn a_package_stays_in_its_folder() {
     fails(&place.agpt("app", &["check", "main.agpt"]), 1, &["E1009", "outside of the package"]);
     for path in ["../secret.txt", "/etc/hostname", "a/../../secret.txt"] {
         place.write("words/lib.agpt", &format!("pub pipeline hello(name: text) -> image {{\n  let _n = name\n  return file(\"{path}\")\n}}\n"));
-        place.write("app/main.agpt", "use pkg/words { hello }\npipeline main() -> image { return hello(\"\") }\n");
-        fails(&place.agpt("app", &["check", "main.agpt"]), 1, &["E1009", "a package reads its own files only"]);
+        place.write(
+            "app/main.agpt",
+            "use pkg/words { hello }\npipeline main() -> image { return hello(\"\") }\n",
+        );
+        fails(
+            &place.agpt("app", &["check", "main.agpt"]),
+            1,
+            &["E1009", "a package reads its own files only"],
+        );
     }
 }
 
@@ -172,18 +198,50 @@ fn manifests_are_strict() {
         (head.replace("2026", "2027"), "E1002", "there is no edition 2027"),
         (head.replace("app", "App"), "E1002", "`App` cannot be a package's name"),
         (head.replace("app", "match"), "E1002", "a word of the language"),
-        (format!("{head}packages:\n  x: {{ path: ., git: y }}\n"), "E1002", "from `path` or from `git`"),
+        (
+            format!("{head}packages:\n  x: {{ path: ., git: y }}\n"),
+            "E1002",
+            "from `path` or from `git`",
+        ),
         (format!("{head}packages:\n  x: {{ path: ., tag: y }}\n"), "E1002", "belong to `git`"),
         (format!("{head}packages:\n  x: {{ pth: . }}\n"), "E1001", "did you mean `path`?"),
         (format!("{head}packages:\n  x: {{ git: 'ext::sh -c id' }}\n"), "E1002", "is no address"),
         (format!("{head}packages:\n  x: {{ git: 'ext::id' }}\n"), "E1002", "more than an address"),
-        (format!("{head}packages:\n  x: {{ git: --upload-pack=id }}\n"), "E1002", "more than an address"),
-        (format!("{head}packages:\n  x: {{ git: 'https://me:secret@host/x' }}\n"), "E1002", "holds a name or password"),
-        (format!("{head}packages:\n  x: {{ git: 'http://host/x' }}\n"), "E1002", "no address that agpt fetches"),
-        (format!("{head}packages:\n  x: {{ git: 'file:///x', tag: a, branch: b }}\n"), "E1002", "exclude each other"),
-        (format!("{head}packages:\n  x: {{ git: 'file:///x', branch: --help }}\n"), "E1002", "no name of a tag or branch"),
-        (format!("{head}packages:\n  x: {{ git: 'file:///x', rev: 12ab }}\n"), "E1002", "no full name of a commit"),
-        (format!("{head}packages:\n  x: {{ git: 'file:///x', folder: ../y }}\n"), "E1002", "does not stay in the repository"),
+        (
+            format!("{head}packages:\n  x: {{ git: --upload-pack=id }}\n"),
+            "E1002",
+            "more than an address",
+        ),
+        (
+            format!("{head}packages:\n  x: {{ git: 'https://me:secret@host/x' }}\n"),
+            "E1002",
+            "holds a name or password",
+        ),
+        (
+            format!("{head}packages:\n  x: {{ git: 'http://host/x' }}\n"),
+            "E1002",
+            "no address that agpt fetches",
+        ),
+        (
+            format!("{head}packages:\n  x: {{ git: 'file:///x', tag: a, branch: b }}\n"),
+            "E1002",
+            "exclude each other",
+        ),
+        (
+            format!("{head}packages:\n  x: {{ git: 'file:///x', branch: --help }}\n"),
+            "E1002",
+            "no name of a tag or branch",
+        ),
+        (
+            format!("{head}packages:\n  x: {{ git: 'file:///x', rev: 12ab }}\n"),
+            "E1002",
+            "no full name of a commit",
+        ),
+        (
+            format!("{head}packages:\n  x: {{ git: 'file:///x', folder: ../y }}\n"),
+            "E1002",
+            "does not stay in the repository",
+        ),
         ("- a\n".to_string(), "E1001", "cannot be read"),
         ("name: [".to_string(), "E1001", "cannot be read"),
     ];
@@ -192,6 +250,7 @@ fn manifests_are_strict() {
         place.write("agpt.yaml", &text);
         let output = place.agpt(".", &["fetch"]);
         fails(&output, 1, &[code, says]);
+        fails(&place.agpt(".", &["check", "."]), 1, &[code, says]);
         // The same where a file is checked, in its words.
         place.write("a.agpt", "use pkg/x\npipeline a() -> text { return \"\" }\n");
         fails(&place.agpt(".", &["check", "a.agpt"]), 1, &[code, "agpt.yaml"]);
@@ -213,7 +272,11 @@ fn a_git_package_is_fetched_locked_and_verified() {
     ok(&place.agpt("app", &["fetch", "--locked"]));
     assert_eq!(place.read("app/agpt.lock"), lock);
     // Its files came without what git keeps.
-    let cached = fs::read_dir(place.at("cache")).unwrap().map(|e| e.unwrap().path()).find(|p| !p.file_name().unwrap().to_string_lossy().starts_with('.')).unwrap();
+    let cached = fs::read_dir(place.at("cache"))
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .find(|p| !p.file_name().unwrap().to_string_lossy().starts_with('.'))
+        .unwrap();
     let cached = cached.join(&first);
     assert!(cached.join("lib.agpt").is_file() && !cached.join(".git").exists());
     // A moved tag changes nothing until that is asked for.
@@ -224,7 +287,11 @@ fn a_git_package_is_fetched_locked_and_verified() {
     assert_eq!(place.read("app/agpt.lock"), lock);
     ok(&place.agpt("app", &["fetch", "--update", "words"]));
     assert!(place.read("app/agpt.lock").contains(&second));
-    fails(&place.agpt("app", &["fetch", "--update", "other"]), 1, &["E1003", "its packages: words"]);
+    fails(
+        &place.agpt("app", &["fetch", "--update", "other"]),
+        1,
+        &["E1003", "its packages: words"],
+    );
     // The old lock on a machine without the package: the very commit is fetched again.
     place.write("app/agpt.lock", &lock);
     fs::remove_dir_all(place.at("cache")).unwrap();
@@ -265,7 +332,15 @@ fn two_packages_of_one_name() {
     place.words_and_app("packages:\n  words: { path: ../words }\n  more: { path: ../more }\n");
     place.package("old", "words", "").write("old/lib.agpt", WORDS);
     place.package("more", "more", "packages:\n  words: { path: ../old }\n");
-    fails(&place.agpt("app", &["check", "main.agpt"]), 1, &["E1007", "two packages are called `words`", "`more` wants path ../old; `app` wants path ../words"]);
+    fails(
+        &place.agpt("app", &["check", "main.agpt"]),
+        1,
+        &[
+            "E1007",
+            "two packages are called `words`",
+            "`more` wants path ../old; `app` wants path ../words",
+        ],
+    );
 }
 
 #[test]
@@ -330,7 +405,11 @@ fn fetched_packages_reach_nothing_of_this_disk() {
     place.package("words", "words", "packages:\n  more: { path: ../more }\n");
     place.commit("words");
     fails(&place.agpt("app", &["fetch"]), 1, &["E1009", "leads out of the fetched package"]);
-    place.package("words", "words", &format!("packages:\n  more: {{ git: '{}' }}\n", place.url("more")));
+    place.package(
+        "words",
+        "words",
+        &format!("packages:\n  more: {{ git: '{}' }}\n", place.url("more")),
+    );
     place.commit("words");
     fails(&place.agpt("app", &["fetch"]), 1, &["E1009", "wants a repository of this disk"]);
 }
@@ -338,12 +417,19 @@ fn fetched_packages_reach_nothing_of_this_disk() {
 #[test]
 fn a_package_in_a_folder_of_a_repository() {
     let place = Place::new();
-    place.words_and_app(&format!("packages:\n  words: {{ git: '{}', folder: lib/words }}\n", place.url("all")));
+    place.words_and_app(&format!(
+        "packages:\n  words: {{ git: '{}', folder: lib/words }}\n",
+        place.url("all")
+    ));
     place.package("all/lib/words", "words", "").write("all/lib/words/lib.agpt", WORDS);
     place.commit("all");
     ok(&place.agpt("app", &["fetch"]));
     ok(&place.agpt("app", &["check", "main.agpt"]));
-    place.package("app", "app", &format!("packages:\n  words: {{ git: '{}' }}\n", place.url("all")));
+    place.package(
+        "app",
+        "app",
+        &format!("packages:\n  words: {{ git: '{}' }}\n", place.url("all")),
+    );
     fails(&place.agpt("app", &["fetch"]), 1, &["E1011", "has no agpt.yaml"]);
 }
 
@@ -363,7 +449,8 @@ fn new_makes_what_checks_and_passes_its_tests() {
     }
     fails(&place.agpt(".", &["new", "Big"]), 2, &["small letters"]);
     fails(&place.agpt(".", &["new", "none"]), 2, &["a word of the language"]);
-    let left: Vec<_> = fs::read_dir(place.folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let left: Vec<_> =
+        fs::read_dir(place.folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(left.len(), 2, "{left:?}");
 }
 
@@ -403,7 +490,9 @@ fn what_a_change_breaks_and_which_version_it_needs() {
     assert_eq!(json["needed"], "0.2.0");
     assert_eq!(json["changes"][0]["name"], "Tone");
     // Against a folder, and what is no version at all.
-    place.package("old", "words", "").write("old/lib.agpt", "pub template hello(name: text) -> text {\n  user { {name} }\n}\n");
+    place
+        .package("old", "words", "")
+        .write("old/lib.agpt", "pub template hello(name: text) -> text {\n  user { {name} }\n}\n");
     fails(&place.agpt("old", &["breaks", "../lib"]), 1, &["version 0.1.0 is not high enough"]);
     fails(&place.agpt("lib", &["breaks", "--", "-x"]), 3, &["`-x` is no revision"]);
     fails(&place.agpt("lib", &["breaks", "nothing"]), 3, &["git says"]);
@@ -432,24 +521,61 @@ fn doc_writes_pages_that_say_what_the_library_says() {
     ] {
         assert!(page.contains(part), "{part}\n{page}");
     }
-    assert!(!page.contains("hidden(") && !page.contains("<script>alert") && !page.contains("http:"), "{page}");
+    assert!(
+        !page.contains("hidden(") && !page.contains("<script>alert") && !page.contains("http:"),
+        "{page}"
+    );
     // Again over its own pages, never over others'.
     ok(&place.agpt("lib", &["doc"]));
     place.write("web/index.html", "<p>mine</p>");
     fails(&place.agpt("lib", &["doc", "--out", "../web"]), 2, &["is not a page that agpt wrote"]);
     ok(&place.agpt(".", &["doc", "std", "--out", "std-site"]));
-    assert!(place.read("std-site/module.tasks.html").contains("Describe this picture. <span class=\"chip\">image: picture</span>"));
+    assert!(
+        place
+            .read("std-site/module.tasks.html")
+            .contains("Describe this picture. <span class=\"chip\">image: picture</span>")
+    );
     fails(&place.agpt(".", &["doc", "nowhere"]), 2, &["is no folder"]);
 }
 
 /// Words that manifests are made of, put together in any way.
 fn yaml() -> impl Strategy<Value = String> {
     let word = prop_oneof![
-        Just("name"), Just("version"), Just("edition"), Just("packages"), Just("path"), Just("git"),
-        Just("tag"), Just("rev"), Just("lock"), Just("hash"), Just("commit"), Just(": "), Just(":"),
-        Just("\n"), Just("\n  "), Just("\n    "), Just("- "), Just("{ "), Just(" }"), Just("["),
-        Just("0.1.0"), Just("2026"), Just("1"), Just("words"), Just("\""), Just("'"), Just("&a"),
-        Just("*a"), Just("<<"), Just("!x"), Just("|"), Just("#"), Just("ü"), Just("\t"), Just(", "),
+        Just("name"),
+        Just("version"),
+        Just("edition"),
+        Just("packages"),
+        Just("path"),
+        Just("git"),
+        Just("tag"),
+        Just("rev"),
+        Just("lock"),
+        Just("hash"),
+        Just("commit"),
+        Just(": "),
+        Just(":"),
+        Just("\n"),
+        Just("\n  "),
+        Just("\n    "),
+        Just("- "),
+        Just("{ "),
+        Just(" }"),
+        Just("["),
+        Just("0.1.0"),
+        Just("2026"),
+        Just("1"),
+        Just("words"),
+        Just("\""),
+        Just("'"),
+        Just("&a"),
+        Just("*a"),
+        Just("<<"),
+        Just("!x"),
+        Just("|"),
+        Just("#"),
+        Just("ü"),
+        Just("\t"),
+        Just(", "),
     ];
     proptest::collection::vec(word, 0..60).prop_map(|words| words.concat())
 }

@@ -86,7 +86,10 @@ fn compared(args: &Args) -> Result<Exit, Stop> {
         None => new.manifest.version >= old.manifest.version,
     };
     if args.json {
-        super::output::stdout(&format!("{}\n", to_json(&old, &new, &changes, least.as_ref(), enough)));
+        super::output::stdout(&format!(
+            "{}\n",
+            to_json(&old, &new, &changes, least.as_ref(), enough)
+        ));
     } else {
         super::output::stdout(&text(&new, &changes, level));
         if enough {
@@ -102,7 +105,13 @@ fn compared(args: &Args) -> Result<Exit, Stop> {
     Ok(Exit::Invalid)
 }
 
-fn too_low(root: &Path, old: &Side, new: &Side, least: Option<&Version>, level: Option<Level>) -> Problem {
+fn too_low(
+    root: &Path,
+    old: &Side,
+    new: &Side,
+    least: Option<&Version>,
+    level: Option<Level>,
+) -> Problem {
     let path = root.join(MANIFEST);
     let text = fs::read_to_string(&path).unwrap_or_default();
     let least = least.unwrap_or(&old.manifest.version);
@@ -114,9 +123,10 @@ fn too_low(root: &Path, old: &Side, new: &Side, least: Option<&Version>, level: 
     };
     let at = new.manifest.version_at.clone();
     let span = crate::base::Span::new(crate::base::SourceId(0), at.start, at.end);
-    let diagnostic = Diagnostic::error("E1014", format!("version {} is not high enough", new.manifest.version))
-        .label(span, format!("{least} or more is needed, {why}"))
-        .help(format!("write `version: {least}`; it was {}", old.manifest.version));
+    let diagnostic =
+        Diagnostic::error("E1014", format!("version {} is not high enough", new.manifest.version))
+            .label(span, format!("{least} or more is needed, {why}"))
+            .help(format!("write `version: {least}`; it was {}", old.manifest.version));
     Problem::at(diagnostic, &path, &text)
 }
 
@@ -161,7 +171,9 @@ fn earlier(root: &Path, revision: &str) -> Result<Side, Stop> {
         let file = scratch.path().join(path);
         fs::create_dir_all(file.parent().unwrap_or(scratch.path()))
             .and_then(|()| fs::write(&file, bytes))
-            .map_err(|error| Problem::new("E1014", format!("{} cannot be written: {error}", file.display())))?;
+            .map_err(|error| {
+                Problem::new("E1014", format!("{} cannot be written: {error}", file.display()))
+            })?;
     }
     side(&scratch.path().join(place))
 }
@@ -177,7 +189,12 @@ fn path_of(new: &Side, change: &Change) -> String {
 fn text(new: &Side, changes: &[Change], level: Option<Level>) -> String {
     let mut out = String::new();
     for change in changes {
-        out.push_str(&format!("{:<7} {}: {}\n", change.level.word(), path_of(new, change), change.message));
+        out.push_str(&format!(
+            "{:<7} {}: {}\n",
+            change.level.word(),
+            path_of(new, change),
+            change.message
+        ));
     }
     if changes.is_empty() {
         out.push_str(match level {
@@ -188,7 +205,13 @@ fn text(new: &Side, changes: &[Change], level: Option<Level>) -> String {
     out
 }
 
-fn to_json(old: &Side, new: &Side, changes: &[Change], least: Option<&Version>, enough: bool) -> serde_json::Value {
+fn to_json(
+    old: &Side,
+    new: &Side,
+    changes: &[Change],
+    least: Option<&Version>,
+    enough: bool,
+) -> serde_json::Value {
     let changes: Vec<_> = changes
         .iter()
         .map(|change| {

@@ -56,7 +56,8 @@ pub fn run(args: &Args) -> Exit {
         source::complain(&error.to_string(), None);
         return Exit::Failed;
     }
-    let count = if pages.len() == 1 { "1 page".to_string() } else { format!("{} pages", pages.len()) };
+    let count =
+        if pages.len() == 1 { "1 page".to_string() } else { format!("{} pages", pages.len()) };
     eprintln!("{count}: {}", index.display());
     Exit::Success
 }
@@ -103,7 +104,9 @@ fn library(folder: &Path) -> Result<Library, Exit> {
     };
     let name = match &manifest {
         Some(manifest) => manifest.name.clone(),
-        None => absolute(folder).file_name().map_or("modules".into(), |n| n.to_string_lossy().into_owned()),
+        None => absolute(folder)
+            .file_name()
+            .map_or("modules".into(), |n| n.to_string_lossy().into_owned()),
     };
     let mut modules = Vec::new();
     for path in modules_below(folder) {

@@ -36,8 +36,7 @@ pub fn load(
     }
     if path.starts_with("pkg/") && !from.0.starts_with("std/") {
         let found = packages.find(Path::new(&from.0), path, read)?;
-        let text =
-            read(&found.file).map_err(|error| LoadError::Unreadable(error.to_string()))?;
+        let text = read(&found.file).map_err(|error| LoadError::Unreadable(error.to_string()))?;
         let name = found.file.display().to_string();
         return Ok(LoadedModule { id: ModuleId(name.clone()), name, text, up: found.up });
     }

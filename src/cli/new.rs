@@ -69,7 +69,11 @@ test "a painted apple is described as one" with { seed: 1 } {
 fn files(lib: bool) -> Vec<(&'static str, String)> {
     let manifest = format!(
         "name: NAME\nversion: 0.1.0\nedition: {EDITION}\ndescription: {}\n",
-        if lib { "Prompts to look at pictures with" } else { "Paints a thing and says what the picture shows" }
+        if lib {
+            "Prompts to look at pictures with"
+        } else {
+            "Paints a thing and says what the picture shows"
+        }
     );
     let readme = if lib {
         "# NAME\n\nPrompts for agpt. In a project: `agpt add NAME --path FOLDER`, then\n\n```agpt\nuse pkg/NAME { describe }\n```\n\nTests: `agpt test`. A page of its templates: `agpt doc`.\n"
@@ -98,7 +102,10 @@ pub fn run(args: &Args) -> Exit {
     }
     if fs::symlink_metadata(folder).is_ok() {
         let message = format!("{} is there already", folder.display());
-        source::complain(&message, Some("`agpt new` replaces nothing: give a folder that is not there"));
+        source::complain(
+            &message,
+            Some("`agpt new` replaces nothing: give a folder that is not there"),
+        );
         return Exit::Usage;
     }
     match make(folder, name, args.lib) {

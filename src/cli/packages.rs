@@ -76,7 +76,8 @@ fn report(result: Result<(), Problem>) -> Exit {
 /// The project at or above a folder.
 pub fn project(folder: &Path) -> Result<PathBuf, Exit> {
     project_of(&folder.join(MANIFEST)).ok_or_else(|| {
-        let message = format!("there is no {MANIFEST} in {} or above it", absolute(folder).display());
+        let message =
+            format!("there is no {MANIFEST} in {} or above it", absolute(folder).display());
         source::complain(&message, Some("`agpt new` makes a project or a library"));
         Exit::Usage
     })
@@ -123,7 +124,8 @@ fn from_project(root: &Path, path: &str) -> String {
     match here.strip_prefix(root) {
         Ok(below) if !Path::new(path).is_absolute() => {
             let up = below.components().count();
-            let mut parts: Vec<String> = below.components().map(|c| c.as_os_str().to_string_lossy().into_owned()).collect();
+            let mut parts: Vec<String> =
+                below.components().map(|c| c.as_os_str().to_string_lossy().into_owned()).collect();
             if up == 0 {
                 return path.to_string();
             }
@@ -136,7 +138,9 @@ fn from_project(root: &Path, path: &str) -> String {
 
 fn add_to(root: &Path, name: &str, origin: &Origin, locked: bool) -> Result<(), Problem> {
     let path = root.join(MANIFEST);
-    let failed = |error: std::io::Error| Problem::new("E1011", format!("{} cannot be read: {error}", path.display()));
+    let failed = |error: std::io::Error| {
+        Problem::new("E1011", format!("{} cannot be read: {error}", path.display()))
+    };
     let before = read(&path).map_err(failed)?;
     let after = edit::with_package(&before, &path, name, origin)?;
     // Tried with the new text before anything is written.

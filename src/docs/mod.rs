@@ -101,7 +101,9 @@ impl<'a> Site<'a> {
         for item in &module.file.items {
             let ast::ItemKind::Test(test) = &item.kind else { continue };
             let inside = |span: Span| {
-                span.source == SourceId(0) && span.start >= item.span.start && span.end <= item.span.end
+                span.source == SourceId(0)
+                    && span.start >= item.span.start
+                    && span.end <= item.span.end
             };
             let uses = module.compilation.index.uses().iter().filter(|used| inside(used.span));
             let mut places: Vec<Place> =

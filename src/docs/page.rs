@@ -15,13 +15,14 @@ const STYLE: &str = include_str!("style.css");
 /// Hides what is not searched for; without it the list is simply whole.
 const SEARCH: &str = "const q=document.getElementById('q');q.hidden=false;q.addEventListener('input',()=>{const t=q.value.toLowerCase();for(const m of document.querySelectorAll('nav>ul>li')){let any=m.dataset.n.includes(t);for(const i of m.querySelectorAll('li')){i.hidden=!any&&!i.dataset.n.includes(t)}const some=[...m.querySelectorAll('li')].some(i=>!i.hidden);m.hidden=!any&&!some}});";
 
+/// Whether an item stands under a heading.
+type Belongs = fn(&ItemKind) -> bool;
+
 impl Site<'_> {
     fn page(&self, title: &str, main: &str) -> String {
         let library = self.library;
-        let mut nav = format!(
-            "<a class=\"name\" href=\"index.html\">{}</a>",
-            escape(&library.name)
-        );
+        let mut nav =
+            format!("<a class=\"name\" href=\"index.html\">{}</a>", escape(&library.name));
         if let Some(version) = &library.version {
             let _ = write!(nav, "<span class=\"note\">version {}</span>", escape(version));
         }
@@ -68,7 +69,8 @@ impl Site<'_> {
             let _ = write!(main, "<p>{}</p>", escape(description));
         }
         let mut facts = Vec::new();
-        facts.extend(library.version.as_ref().map(|version| format!("version {}", escape(version))));
+        facts
+            .extend(library.version.as_ref().map(|version| format!("version {}", escape(version))));
         facts.extend(library.license.as_ref().map(|license| escape(license)));
         if !facts.is_empty() {
             let _ = write!(main, "<p class=\"note\">{}</p>", facts.join(" · "));
@@ -95,7 +97,7 @@ impl Site<'_> {
         if let Some(doc) = &module.file.doc {
             main.push_str(&markdown(doc));
         }
-        let groups: [(&str, fn(&ItemKind) -> bool); 4] = [
+        let groups: [(&str, Belongs); 4] = [
             ("Templates", |kind| matches!(kind, ItemKind::Template(_))),
             ("Pipelines", |kind| matches!(kind, ItemKind::Pipeline(_))),
             ("Types", |kind| matches!(kind, ItemKind::Type(_))),
@@ -130,7 +132,11 @@ impl Site<'_> {
             })
             .collect();
         if !names.is_empty() {
-            let _ = write!(main, "<h2>Published again</h2><p><code>{}</code></p>", names.join("</code> <code>"));
+            let _ = write!(
+                main,
+                "<h2>Published again</h2><p><code>{}</code></p>",
+                names.join("</code> <code>")
+            );
         }
     }
 
@@ -160,7 +166,11 @@ impl Site<'_> {
             }
             ItemKind::Const(declared) => {
                 let ty = declared.ty.as_ref().map(|ty| format!(": {}", self.ty(module, ty)));
-                format!("const {shown}{} = {}", ty.unwrap_or_default(), self.value(module, &declared.value))
+                format!(
+                    "const {shown}{} = {}",
+                    ty.unwrap_or_default(),
+                    self.value(module, &declared.value)
+                )
             }
             ItemKind::Use(_) | ItemKind::Test(_) => return,
         };
@@ -183,7 +193,14 @@ impl Site<'_> {
         main.push_str("</section>");
     }
 
-    fn signature(&self, module: &Module, word: &str, name: &str, params: &[Param], result: &TypeExpr) -> String {
+    fn signature(
+        &self,
+        module: &Module,
+        word: &str,
+        name: &str,
+        params: &[Param],
+        result: &TypeExpr,
+    ) -> String {
         let mut out = format!("{word} {}(", escape(name));
         for param in params {
             let _ = write!(out, "\n  {}: {}", escape(&param.name.text), self.ty(module, &param.ty));
@@ -224,17 +241,26 @@ impl Site<'_> {
 
     fn linked(&self, module: &Module, span: Span, text: &str) -> String {
         let used = module.compilation.index.uses().iter().find(|used| used.span == span);
-        let page = used.and_then(|used| place(module, used.definition)).and_then(|at| self.pages.get(&at));
+        let page =
+            used.and_then(|used| place(module, used.definition)).and_then(|at| self.pages.get(&at));
         match page {
             Some(page) => format!("<a href=\"{}\">{}</a>", escape(page), escape(text)),
             None => escape(text),
         }
     }
 
-    fn prompt(&self, module: &Module, name: &str, params: &[Param], item: &Item, main: &mut String) {
+    fn prompt(
+        &self,
+        module: &Module,
+        name: &str,
+        params: &[Param],
+        item: &Item,
+        main: &mut String,
+    ) {
         let program = module.compilation.program.as_ref();
         let turns = program.and_then(|program| {
-            let at = program.templates.iter().position(|t| t.module.is_empty() && t.name == name)?;
+            let at =
+                program.templates.iter().position(|t| t.module.is_empty() && t.name == name)?;
             prompt::rendered(program, TemplateId(u32::try_from(at).ok()?))
         });
         let Some(turns) = turns else {
@@ -245,14 +271,23 @@ impl Site<'_> {
             );
             return;
         };
-        let how = if params.iter().any(|param| param.default.is_some()) { ", with its defaults" } else { "" };
+        let how = if params.iter().any(|param| param.default.is_some()) {
+            ", with its defaults"
+        } else {
+            ""
+        };
         let _ = write!(main, "<h4>Prompt{how}</h4><div class=\"prompt\">");
         for Turn { role, pieces } in turns {
-            let _ = write!(main, "<div class=\"turn\"><div class=\"role\">{role}</div><div class=\"said\">");
+            let _ = write!(
+                main,
+                "<div class=\"turn\"><div class=\"role\">{role}</div><div class=\"said\">"
+            );
             for piece in pieces {
                 let _ = match piece {
                     Piece::Text(text) => write!(main, "{}", escape(&text)),
-                    Piece::Chip(text) => write!(main, "<span class=\"chip\">{}</span>", escape(&text)),
+                    Piece::Chip(text) => {
+                        write!(main, "<span class=\"chip\">{}</span>", escape(&text))
+                    }
                 };
             }
             main.push_str("</div></div>");

@@ -46,11 +46,8 @@ pub fn rendered(program: &Program, template: TemplateId) -> Option<Vec<Turn>> {
         });
     }
     let ty = Type::Prompt(Box::new(declared.out.clone()));
-    let prompt = Expr {
-        kind: ExprKind::Prompt { template, args },
-        ty: ty.clone(),
-        span: declared.span,
-    };
+    let prompt =
+        Expr { kind: ExprKind::Prompt { template, args }, ty: ty.clone(), span: declared.span };
     let pipeline = Pipeline {
         name: declared.name.clone(),
         module: String::new(),
@@ -132,7 +129,8 @@ fn piece(plan: &Plan, node: NodeIndex, pieces: &mut Vec<Piece>, depth: usize) {
             }
         }
         Op::List => operands.iter().for_each(|node| piece(plan, *node, pieces, depth + 1)),
-        Op::Render { turns: written, .. } => match turns(plan, node, written, depth + 1).as_slice() {
+        Op::Render { turns: written, .. } => match turns(plan, node, written, depth + 1).as_slice()
+        {
             [turn] => pieces.extend(turn.pieces.iter().cloned()),
             _ => pieces.push(Piece::Chip("another prompt".into())),
         },

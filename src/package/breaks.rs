@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use semver::{Prerelease, Version};
 
+use crate::base::{Literal, Medium};
 use crate::lang::interface::{Entry, Interface, Param};
 use crate::lang::types::Type;
-use crate::base::{Literal, Medium};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
@@ -42,7 +42,10 @@ pub struct Change {
 }
 
 /// All changes from one version's modules to another's, the gravest first.
-pub fn compare(old: &BTreeMap<String, Interface>, new: &BTreeMap<String, Interface>) -> Vec<Change> {
+pub fn compare(
+    old: &BTreeMap<String, Interface>,
+    new: &BTreeMap<String, Interface>,
+) -> Vec<Change> {
     let mut changes = Vec::new();
     for (module, before) in old {
         match new.get(module) {
@@ -60,7 +63,9 @@ pub fn compare(old: &BTreeMap<String, Interface>, new: &BTreeMap<String, Interfa
             interfaces(module, &Interface::new(), after, &mut changes);
         }
     }
-    changes.sort_by(|a, b| b.level.cmp(&a.level).then_with(|| (&a.module, &a.name).cmp(&(&b.module, &b.name))));
+    changes.sort_by(|a, b| {
+        b.level.cmp(&a.level).then_with(|| (&a.module, &a.name).cmp(&(&b.module, &b.name)))
+    });
     changes
 }
 
@@ -70,7 +75,11 @@ fn interfaces(module: &str, old: &Interface, new: &Interface, changes: &mut Vec<
     };
     for (name, before) in old {
         match new.get(name) {
-            None => note(name, Level::Breaking, format!("the {} is gone, or no longer `pub`", before.what())),
+            None => note(
+                name,
+                Level::Breaking,
+                format!("the {} is gone, or no longer `pub`", before.what()),
+            ),
             Some(after) => entries(before, after, &mut |level, message| note(name, level, message)),
         }
     }
@@ -122,8 +131,13 @@ fn params(old: &[Param], new: &[Param], note: &mut dyn FnMut(Level, String)) {
             continue;
         };
         let is = &new[at];
-        if at != place && new.get(place).is_none_or(|now| old.iter().any(|o| o.name == now.name) || at < place) {
-            note(Level::Breaking, format!("parameter `{name}` was at place {} and is at {}", place + 1, at + 1));
+        if at != place
+            && new.get(place).is_none_or(|now| old.iter().any(|o| o.name == now.name) || at < place)
+        {
+            note(
+                Level::Breaking,
+                format!("parameter `{name}` was at place {} and is at {}", place + 1, at + 1),
+            );
         }
         if was.ty != is.ty {
             let wider = fits(&was.ty, &is.ty);
@@ -133,10 +147,16 @@ fn params(old: &[Param], new: &[Param], note: &mut dyn FnMut(Level, String)) {
         }
         match (&was.default, &is.default) {
             (Some(default), None) => {
-                note(Level::Breaking, format!("parameter `{name}` must be given; it was {default} by default"));
+                note(
+                    Level::Breaking,
+                    format!("parameter `{name}` must be given; it was {default} by default"),
+                );
             }
             (None, Some(default)) => {
-                note(Level::Minor, format!("parameter `{name}` may be left out; it is {default} then"));
+                note(
+                    Level::Minor,
+                    format!("parameter `{name}` may be left out; it is {default} then"),
+                );
             }
             (Some(before), Some(after)) if before != after => {
                 note(Level::Minor, format!("the default of `{name}` was {before} and is {after}"));
@@ -149,14 +169,23 @@ fn params(old: &[Param], new: &[Param], note: &mut dyn FnMut(Level, String)) {
         if old.iter().any(|param| param.name == *name) {
             continue;
         }
-        let last = new[place..].iter().all(|later| !old.iter().any(|param| param.name == later.name));
+        let last =
+            new[place..].iter().all(|later| !old.iter().any(|param| param.name == later.name));
         match (&is.default, last) {
-            (None, _) => note(Level::Breaking, format!("parameter `{name}: {}` is new and must be given", is.ty)),
+            (None, _) => note(
+                Level::Breaking,
+                format!("parameter `{name}: {}` is new and must be given", is.ty),
+            ),
             (Some(_), false) => note(
                 Level::Breaking,
-                format!("parameter `{name}: {}` is new in front of others, which move for calls without names", is.ty),
+                format!(
+                    "parameter `{name}: {}` is new in front of others, which move for calls without names",
+                    is.ty
+                ),
             ),
-            (Some(default), true) => note(Level::Minor, format!("parameter `{name}: {} = {default}` is new", is.ty)),
+            (Some(default), true) => {
+                note(Level::Minor, format!("parameter `{name}: {} = {default}` is new", is.ty))
+            }
         }
     }
 }
@@ -195,7 +224,9 @@ pub fn needed(old: &Version, level: Level) -> Version {
         (Level::Breaking, 0, _) => Version::new(0, minor.saturating_add(1), 0),
         (Level::Breaking, _, _) => Version::new(major.saturating_add(1), 0, 0),
         (Level::Minor, 1.., _) => Version::new(major, minor.saturating_add(1), 0),
-        (Level::Minor, 0, _) | (Level::Patch, _, _) => Version::new(major, minor, patch.saturating_add(1)),
+        (Level::Minor, 0, _) | (Level::Patch, _, _) => {
+            Version::new(major, minor, patch.saturating_add(1))
+        }
     }
 }
 

@@ -97,10 +97,7 @@ mod tests {
         assert_ne!(one, hash(&mut [file("a", "xb"), file("", "y")]));
         assert_ne!(one, hash(&mut [file("a", "y"), file("b", "x")]));
         // Fixed for all time: lock files hold it.
-        assert_eq!(
-            hash(&mut []).hex(),
-            Digest::of(b"agpt package 1\n").hex(),
-        );
+        assert_eq!(hash(&mut []).hex(), Digest::of(b"agpt package 1\n").hex(),);
     }
 
     #[test]
@@ -112,7 +109,8 @@ mod tests {
         for name in [".git/x", ".gitignore", "agpt.lock", "agpt.yaml", "media/cat.png"] {
             fs::write(at(name), name).unwrap();
         }
-        let mut names: Vec<String> = read(folder.path()).unwrap().into_iter().map(|f| f.0).collect();
+        let mut names: Vec<String> =
+            read(folder.path()).unwrap().into_iter().map(|f| f.0).collect();
         names.sort();
         assert_eq!(names, ["agpt.yaml", "media/cat.png"]);
     }

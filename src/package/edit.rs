@@ -4,18 +4,26 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::manifest::{Git, Manifest, Origin, Reference};
 use super::Problem;
+use super::manifest::{Git, Manifest, Origin, Reference};
 
 /// The manifest's text with one more package; parsed again to be sure.
-pub fn with_package(text: &str, path: &Path, name: &str, origin: &Origin) -> Result<String, Problem> {
+pub fn with_package(
+    text: &str,
+    path: &Path,
+    name: &str,
+    origin: &Origin,
+) -> Result<String, Problem> {
     let before = Manifest::parse(text, path)?;
     if let Some(known) = before.packages.get(name) {
         if known.origin == *origin {
             return Ok(text.to_string());
         }
-        return Err(Problem::new("E1007", format!("{} names a package `{name}` already", path.display()))
-            .help("edit its line there, and run `agpt fetch`"));
+        return Err(Problem::new(
+            "E1007",
+            format!("{} names a package `{name}` already", path.display()),
+        )
+        .help("edit its line there, and run `agpt fetch`"));
     }
     let edited = insert(text, name, &flow(origin));
     let as_wanted = Manifest::parse(&edited, path).is_ok_and(|after| {
@@ -28,8 +36,11 @@ pub fn with_package(text: &str, path: &Path, name: &str, origin: &Origin) -> Res
     if as_wanted {
         return Ok(edited);
     }
-    Err(Problem::new("E1001", format!("`packages` in {} is not written over lines", path.display()))
-        .help(format!("add it yourself: `{name}: {}`", flow(origin))))
+    Err(Problem::new(
+        "E1001",
+        format!("`packages` in {} is not written over lines", path.display()),
+    )
+    .help(format!("add it yourself: `{name}: {}`", flow(origin))))
 }
 
 fn flow(origin: &Origin) -> String {
@@ -97,10 +108,15 @@ mod tests {
 
     #[test]
     fn comments_and_order_stay() {
-        let text = format!("# mine\n{HEAD}packages: # ours\n    # the first\n    b: {{ path: ../b }} # why\n\nlicense: MIT\n");
+        let text = format!(
+            "# mine\n{HEAD}packages: # ours\n    # the first\n    b: {{ path: ../b }} # why\n\nlicense: MIT\n"
+        );
         let wanted = text.replace("# why\n", "# why\n    words: { path: \"../words\" }\n");
         assert_eq!(added(&text).unwrap(), wanted);
-        assert_eq!(added(HEAD).unwrap(), format!("{HEAD}packages:\n  words: {{ path: \"../words\" }}\n"));
+        assert_eq!(
+            added(HEAD).unwrap(),
+            format!("{HEAD}packages:\n  words: {{ path: \"../words\" }}\n")
+        );
         let empty = added(&format!("{HEAD}packages: {{}}\n")).unwrap();
         assert_eq!(empty, format!("{HEAD}packages:\n  words: {{ path: \"../words\" }}\n"));
         assert_eq!(added(&wanted).unwrap(), wanted, "twice is once");

@@ -11,9 +11,9 @@ use std::process::{Command, Stdio};
 
 use crate::base::hash::Digest;
 
+use super::Problem;
 use super::content::{self, File, MAX_DEPTH, MAX_FILES, MAX_TOTAL};
 use super::manifest::{Git, MANIFEST, Reference};
-use super::Problem;
 
 /// Where fetched packages lie.
 #[derive(Debug, Clone)]
@@ -88,7 +88,8 @@ pub fn files_at(
     revision: &str,
     wanted: &dyn Fn(&str) -> bool,
 ) -> Result<Vec<File>, Problem> {
-    if revision.starts_with('-') || revision.contains(':') || revision.chars().any(char::is_control) {
+    if revision.starts_with('-') || revision.contains(':') || revision.chars().any(char::is_control)
+    {
         return Err(Problem::new("E1010", format!("`{revision}` is no revision")));
     }
     let repository = Repository { folder: repository.to_path_buf() };
@@ -229,8 +230,13 @@ impl Repository {
                 .help("a package holds plain files and folders")
         };
         let tree = format!("{commit}:{folder}");
-        let listing = self.run(["ls-tree", "-r", "-z", "-l", "--full-tree", &tree], &[])
-            .map_err(|_| Problem::new("E1011", format!("there is no folder `{folder}` at commit {}", &commit[..12])))?;
+        let listing =
+            self.run(["ls-tree", "-r", "-z", "-l", "--full-tree", &tree], &[]).map_err(|_| {
+                Problem::new(
+                    "E1011",
+                    format!("there is no folder `{folder}` at commit {}", &commit[..12]),
+                )
+            })?;
         let mut wanted: Vec<(String, String, usize)> = Vec::new();
         let mut total = 0u64;
         for line in listing.split(|byte| *byte == 0).filter(|line| !line.is_empty()) {

@@ -83,7 +83,9 @@ pub fn lock_in(folder: &Path, read: Read) -> Result<Lock, Problem> {
     match read(&path) {
         Ok(text) => Lock::parse(&text, &path),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Lock::default()),
-        Err(error) => Err(Problem::new("E1008", format!("{} cannot be read: {error}", path.display()))),
+        Err(error) => {
+            Err(Problem::new("E1008", format!("{} cannot be read: {error}", path.display())))
+        }
     }
 }
 
@@ -104,7 +106,8 @@ impl Graph {
 
     /// What the lock file should say.
     pub fn lock(&self) -> Lock {
-        let packages = self.packages.iter().map(|(name, package)| (name.clone(), package.locked.clone()));
+        let packages =
+            self.packages.iter().map(|(name, package)| (name.clone(), package.locked.clone()));
         Lock { packages: packages.collect() }
     }
 
@@ -119,7 +122,8 @@ impl Graph {
     fn check_circles(&self) -> Result<(), Problem> {
         // Each open package with those it names that are still to be looked at.
         let mut done: Vec<&str> = Vec::new();
-        let mut path: Vec<(&str, Vec<&str>)> = vec![(&self.manifest.name, self.used(&self.manifest.name))];
+        let mut path: Vec<(&str, Vec<&str>)> =
+            vec![(&self.manifest.name, self.used(&self.manifest.name))];
         while let Some((name, left)) = path.last_mut() {
             let Some(next) = left.pop() else {
                 done.push(name);
@@ -177,21 +181,37 @@ impl Walk<'_> {
                     if matches!(&locked, LockedOrigin::Path(path) if path.is_empty()) {
                         continue;
                     }
-                    return Err(self.conflict(&wanting, &name, &dependency, "this project", "is itself"));
+                    return Err(self.conflict(
+                        &wanting,
+                        &name,
+                        &dependency,
+                        "this project",
+                        "is itself",
+                    ));
                 }
                 if let Some(known) = self.graph.packages.get(&name) {
                     if known.locked.origin != locked {
                         let by = known.wanted_by.clone();
                         let other = shown(&known.locked.origin);
-                        return Err(self.conflict(&wanting, &name, &dependency, &by, &format!("wants {other}")));
+                        return Err(self.conflict(
+                            &wanting,
+                            &name,
+                            &dependency,
+                            &by,
+                            &format!("wants {other}"),
+                        ));
                     }
                     continue;
                 }
                 if self.graph.packages.len() >= MAX_PACKAGES {
-                    return Err(Problem::new("E1007", format!("more than {MAX_PACKAGES} packages are used")));
+                    return Err(Problem::new(
+                        "E1007",
+                        format!("more than {MAX_PACKAGES} packages are used"),
+                    ));
                 }
                 let package = self.package(&wanting, &name, &dependency, locked)?;
-                let fetched = matches!(package.locked.origin, LockedOrigin::Git { .. }) || wanting.fetched;
+                let fetched =
+                    matches!(package.locked.origin, LockedOrigin::Git { .. }) || wanting.fetched;
                 let next = Wanting { name: name.clone(), folder: package.folder.clone(), fetched };
                 queue.push_back((next, package.manifest.packages.clone()));
                 self.graph.packages.insert(name, package);
@@ -207,7 +227,14 @@ impl Walk<'_> {
         Problem::at(diagnostic.label(yaml::span(dependency.at.clone()), "named here"), &path, &text)
     }
 
-    fn conflict(&self, wanting: &Wanting, name: &str, dependency: &Dependency, by: &str, what: &str) -> Problem {
+    fn conflict(
+        &self,
+        wanting: &Wanting,
+        name: &str,
+        dependency: &Dependency,
+        by: &str,
+        what: &str,
+    ) -> Problem {
         let wish = match &dependency.origin {
             Origin::Path(path) => format!("path {path}"),
             Origin::Git(git) => shown_git(git),
@@ -220,14 +247,23 @@ impl Walk<'_> {
     }
 
     /// What a manifest's words mean: a folder, or a commit.
-    fn origin(&mut self, wanting: &Wanting, name: &str, dependency: &Dependency) -> Result<LockedOrigin, Problem> {
+    fn origin(
+        &mut self,
+        wanting: &Wanting,
+        name: &str,
+        dependency: &Dependency,
+    ) -> Result<LockedOrigin, Problem> {
         let git = match &dependency.origin {
             Origin::Path(path) => {
                 let folder = tidy(&wanting.folder.join(path));
                 if wanting.fetched && !folder.starts_with(&wanting.folder) {
-                    let message = format!("`path: {path}` leads out of the fetched package `{}`", wanting.name);
-                    let diagnostic = Diagnostic::error("E1009", message)
-                        .help("only its author can help: a published package names others with `git`");
+                    let message = format!(
+                        "`path: {path}` leads out of the fetched package `{}`",
+                        wanting.name
+                    );
+                    let diagnostic = Diagnostic::error("E1009", message).help(
+                        "only its author can help: a published package names others with `git`",
+                    );
                     return Err(self.at(wanting, dependency, diagnostic));
                 }
                 return Ok(LockedOrigin::Path(between(&self.graph.root, &folder)));
@@ -235,13 +271,16 @@ impl Walk<'_> {
             Origin::Git(git) => git,
         };
         if wanting.fetched && git.url.starts_with("file:") {
-            let message = format!("the fetched package `{}` wants a repository of this disk", wanting.name);
+            let message =
+                format!("the fetched package `{}` wants a repository of this disk", wanting.name);
             let diagnostic = Diagnostic::error("E1009", message)
                 .help("only its author can help: name an address that others can reach");
             return Err(self.at(wanting, dependency, diagnostic));
         }
         let known = match self.lock.packages.get(name) {
-            Some(Locked { origin: LockedOrigin::Git { git: known, commit, hash }, .. }) if known == git => {
+            Some(Locked { origin: LockedOrigin::Git { git: known, commit, hash }, .. })
+                if known == git =>
+            {
                 Some((commit.clone(), hash.clone()))
             }
             _ => None,
@@ -254,7 +293,8 @@ impl Walk<'_> {
                     let folder = self.cache()?.folder(git, commit);
                     if !folder.join(MANIFEST).is_file() {
                         let message = format!("package `{name}` is not on this machine yet");
-                        let diagnostic = Diagnostic::error("E1004", message).help("run `agpt fetch` in the project's folder");
+                        let diagnostic = Diagnostic::error("E1004", message)
+                            .help("run `agpt fetch` in the project's folder");
                         return Err(self.at(wanting, dependency, diagnostic));
                     }
                     self.verify(name, &folder, hash)?;
@@ -262,19 +302,22 @@ impl Walk<'_> {
                 }
                 None => {
                     let message = format!("{LOCK} does not say what package `{name}` is");
-                    let diagnostic = Diagnostic::error("E1004", message).help("run `agpt fetch` in the project's folder");
+                    let diagnostic = Diagnostic::error("E1004", message)
+                        .help("run `agpt fetch` in the project's folder");
                     Err(self.at(wanting, dependency, diagnostic))
                 }
             },
             Mode::Fetch { renew } => {
                 let known = known.filter(|_| !renew.includes(name));
                 let cache = self.cache()?.clone();
-                let there = known.as_ref().filter(|(commit, _)| cache.folder(git, commit).join(MANIFEST).is_file());
+                let there = known
+                    .as_ref()
+                    .filter(|(commit, _)| cache.folder(git, commit).join(MANIFEST).is_file());
                 let commit = match there {
                     Some((commit, _)) => commit.clone(),
-                    None => cache.fetch(git, known.as_ref().map(|(commit, _)| commit.as_str())).map_err(|problem| {
-                        self.at(wanting, dependency, problem.diagnostic)
-                    })?,
+                    None => cache
+                        .fetch(git, known.as_ref().map(|(commit, _)| commit.as_str()))
+                        .map_err(|problem| self.at(wanting, dependency, problem.diagnostic))?,
                 };
                 let folder = cache.folder(git, &commit);
                 if let Some((_, hash)) = &known {
@@ -298,7 +341,13 @@ impl Walk<'_> {
             )))
     }
 
-    fn package(&mut self, wanting: &Wanting, name: &str, dependency: &Dependency, origin: LockedOrigin) -> Result<Package, Problem> {
+    fn package(
+        &mut self,
+        wanting: &Wanting,
+        name: &str,
+        dependency: &Dependency,
+        origin: LockedOrigin,
+    ) -> Result<Package, Problem> {
         let folder = match &origin {
             LockedOrigin::Path(path) => tidy(&self.graph.root.join(path)),
             LockedOrigin::Git { git, commit, .. } => self.cache()?.folder(git, commit),
@@ -306,16 +355,24 @@ impl Walk<'_> {
         let manifest = match manifest_in(&folder, self.read) {
             Ok(manifest) => manifest,
             Err(problem) if problem.diagnostic.code == "E1011" => {
-                let message = format!("there is no package `{name}`: {} has no {MANIFEST}", folder.display());
-                let diagnostic = Diagnostic::error("E1011", message).help("give the folder that its agpt.yaml is in");
+                let message =
+                    format!("there is no package `{name}`: {} has no {MANIFEST}", folder.display());
+                let diagnostic = Diagnostic::error("E1011", message)
+                    .help("give the folder that its agpt.yaml is in");
                 return Err(self.at(wanting, dependency, diagnostic));
             }
             Err(problem) => return Err(problem),
         };
         if manifest.name != name {
-            let message = format!("the package in {} is called `{}`, not `{name}`", folder.display(), manifest.name);
-            let diagnostic = Diagnostic::error("E1011", message)
-                .help(format!("write `{}: …`; a `use` can give it another name with `as`", manifest.name));
+            let message = format!(
+                "the package in {} is called `{}`, not `{name}`",
+                folder.display(),
+                manifest.name
+            );
+            let diagnostic = Diagnostic::error("E1011", message).help(format!(
+                "write `{}: …`; a `use` can give it another name with `as`",
+                manifest.name
+            ));
             return Err(self.at(wanting, dependency, diagnostic));
         }
         let locked = Locked { version: manifest.version.clone(), origin };
@@ -353,10 +410,13 @@ pub fn tidy(path: &Path) -> PathBuf {
     for component in path.components() {
         match component {
             Component::CurDir => {}
-            Component::ParentDir if matches!(out.components().next_back(), Some(Component::Normal(_))) => {
+            Component::ParentDir
+                if matches!(out.components().next_back(), Some(Component::Normal(_))) =>
+            {
                 out.pop();
             }
-            Component::ParentDir if matches!(out.components().next_back(), Some(Component::RootDir)) => {}
+            Component::ParentDir
+                if matches!(out.components().next_back(), Some(Component::RootDir)) => {}
             other => out.push(other),
         }
     }

@@ -33,7 +33,11 @@ pub struct Locked {
 pub enum LockedOrigin {
     /// A folder relative to the project's: live, so that nothing more is held.
     Path(String),
-    Git { git: Git, commit: String, hash: String },
+    Git {
+        git: Git,
+        commit: String,
+        hash: String,
+    },
 }
 
 #[derive(Deserialize)]
@@ -74,7 +78,8 @@ impl Lock {
         let mut packages = BTreeMap::new();
         for entry in written.packages {
             let name = entry.name.clone();
-            let locked = entry.locked().map_err(|reason| wrong(format!("package `{name}`: {reason}")))?;
+            let locked =
+                entry.locked().map_err(|reason| wrong(format!("package `{name}`: {reason}")))?;
             if packages.insert(name.clone(), locked).is_some() {
                 return Err(wrong(format!("package `{name}` is there twice")));
             }
@@ -137,7 +142,8 @@ impl Entry {
                 let folder = self.folder.unwrap_or_default();
                 let git = Git::new(url, reference, folder).map_err(|(message, _)| message)?;
                 let hex = |text: &str, length| {
-                    text.len() == length && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+                    text.len() == length
+                        && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
                 };
                 let commit = self.commit.filter(|commit| hex(commit, 40));
                 let hash = self

@@ -110,7 +110,8 @@ impl Manifest {
             wrong(version_at.clone(), message, "write three numbers, such as `version: 0.1.0`")
         })?;
         if written.edition.value != EDITION {
-            let help = format!("this program reads edition {EDITION}; a newer one may need a newer agpt");
+            let help =
+                format!("this program reads edition {EDITION}; a newer one may need a newer agpt");
             let message = format!("there is no edition {}", written.edition.value);
             return Err(wrong(at(&written.edition.referenced), message, &help));
         }
@@ -129,9 +130,9 @@ impl Manifest {
                 let message = format!("`{name}` cannot be a package's name");
                 return Err(wrong(place, message, help));
             }
-            let origin = origin
-                .checked()
-                .map_err(|(message, help)| wrong(place.clone(), format!("`{name}`: {message}"), help))?;
+            let origin = origin.checked().map_err(|(message, help)| {
+                wrong(place.clone(), format!("`{name}`: {message}"), help)
+            })?;
             packages.insert(name, Dependency { origin, at: place });
         }
         Ok(Manifest {
@@ -217,7 +218,9 @@ pub fn check_name(name: &str) -> Result<(), &'static str> {
     let plain = name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
     if !plain || name.len() > MAX_NAME {
-        return Err("a name has small letters, digits and `_`, begins with a letter, and has at most 64 characters");
+        return Err(
+            "a name has small letters, digits and `_`, begins with a letter, and has at most 64 characters",
+        );
     }
     if is_word_of_the_language(name) {
         return Err("this is a word of the language, which `use` could not name");
@@ -274,8 +277,7 @@ fn check_reference(name: &str) -> Check {
 
 /// Only ways that fetch and run nothing: `ext::` would run any program.
 fn check_url(url: &str) -> Check {
-    const WAYS: &str =
-        "write `https://…`, `ssh://…`, `user@host:path` or `file:///…` for a repository on this disk";
+    const WAYS: &str = "write `https://…`, `ssh://…`, `user@host:path` or `file:///…` for a repository on this disk";
     let shown = url.escape_debug();
     if url.is_empty() || url.len() > 1000 || url.chars().any(|c| c.is_control() || c == ' ') {
         return Err((format!("`{shown}` is no address"), WAYS));

@@ -21,10 +21,16 @@ pub struct Found {
     pub up: Option<usize>,
 }
 
+/// What came of reading a project's packages.
+type Known = Rc<Result<Graph, PackageError>>;
+
+/// A project, and the package of it that a file is in, if it is in one.
+type Owner = (Known, Option<String>);
+
 /// Projects and their packages, read when they are first asked for.
 #[derive(Default)]
 pub struct Packages {
-    graphs: RefCell<HashMap<PathBuf, Rc<Result<Graph, PackageError>>>>,
+    graphs: RefCell<HashMap<PathBuf, Known>>,
 }
 
 impl Packages {
@@ -84,12 +90,7 @@ impl Packages {
     }
 
     /// The project that a file belongs to, and the package of it, if it is in one.
-    #[allow(clippy::type_complexity)]
-    fn owner(
-        &self,
-        from: &Path,
-        read: Read,
-    ) -> Result<(Rc<Result<Graph, PackageError>>, Option<String>), LoadError> {
+    fn owner(&self, from: &Path, read: Read) -> Result<Owner, LoadError> {
         let from = tidy(&absolute(from));
         if let Some(found) = self.known_owner(&from) {
             return Ok(found);
@@ -106,10 +107,9 @@ impl Packages {
         Ok((graph.clone(), None))
     }
 
-    #[allow(clippy::type_complexity)]
-    fn known_owner(&self, from: &Path) -> Option<(Rc<Result<Graph, PackageError>>, Option<String>)> {
+    fn known_owner(&self, from: &Path) -> Option<Owner> {
         let graphs = self.graphs.borrow();
-        let mut best: Option<(usize, Rc<Result<Graph, PackageError>>, String)> = None;
+        let mut best: Option<(usize, Known, String)> = None;
         for graph in graphs.values() {
             let Ok(read) = graph.as_ref() else { continue };
             for (name, package) in &read.packages {
@@ -170,10 +170,13 @@ fn modules(folder: &Path, name: &str) -> Vec<String> {
     let mut found = Vec::new();
     collect(folder, "", 0, &mut found);
     found.sort();
-    found.iter().map(|module| match module.as_str() {
-        LIB => format!("pkg/{name}"),
-        module => format!("pkg/{name}/{module}"),
-    }).collect()
+    found
+        .iter()
+        .map(|module| match module.as_str() {
+            LIB => format!("pkg/{name}"),
+            module => format!("pkg/{name}/{module}"),
+        })
+        .collect()
 }
 
 fn collect(folder: &Path, prefix: &str, depth: usize, found: &mut Vec<String>) {

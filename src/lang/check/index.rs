@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::base::Span;
-use crate::lang::interface::{self, Entry, Interface, Param};
 use crate::lang::index::{Definition, Index, Kind, ModuleNames, call_line, param_line, value_line};
+use crate::lang::interface::{self, Entry, Interface, Param};
 use crate::lang::ir;
 use crate::lang::resolve::{ItemRef, ModuleIndex, Target, member};
 use crate::lang::syntax::ast::{Ident, Item, ItemKind, Use};
