@@ -2,7 +2,7 @@
 //!
 //! The folders are the map; an arrow of imports only ever goes upwards in this list
 //! (docs/architecture.md has the drawing):
-//! cli → test_runner → runtime → plan → lang, cli → lsp → plan, and runtime → bundle → models → nn →
+//! cli → test_runner → runtime → plan → lang, cli → lsp → plan, cli → docs → plan, lsp → package → lang, and runtime → bundle → models → nn →
 //! media → base.
 
 #![deny(unsafe_code)]
@@ -10,11 +10,13 @@
 pub mod base;
 pub mod bundle;
 pub mod cli;
+pub mod docs;
 pub mod lang;
 pub mod lsp;
 pub mod media;
 pub mod models;
 pub mod nn;
+pub mod package;
 pub mod plan;
 pub mod runtime;
 pub mod test_runner;

@@ -270,3 +270,72 @@ fn loops_run_over_lists_and_branches_run_no_model_in_vain() {
     assert_eq!(result["results"]["all"][0], "skipped");
     assert_eq!(result["generated"].as_array().unwrap().len(), 0);
 }
+
+/// A file for a pipeline of its own, in a folder that is gone with the test.
+fn source(text: &str) -> (tempfile::TempDir, std::path::PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.agpt");
+    std::fs::write(&path, text).unwrap();
+    (folder, path)
+}
+
+#[test]
+fn texts_are_held_to_patterns_and_records_to_json() {
+    let (_folder, path) = source(
+        r#"type Fruit = { name: text, count: int, tint: "red" | "green", tags: list<text>, rest: duration? }
+pipeline a() -> { fruit: Fruit, codes: list<text> } {
+  let fruit = generate Fruit from "A fruit." { semantic: { temperature: 1.5, max_tokens: 70 } }
+  let codes = generate list<text matching /[A-Z]{2}-[0-9]{3}/>[4] from "A code." {
+    semantic: { temperature: 1.0 }
+  }
+  return { fruit, codes }
+}"#,
+    );
+    for seed in ["1", "2", "3"] {
+        let run = agpt().args(["run", "--json", "--seed", seed]).arg(&path).assert().success();
+        let json: serde_json::Value = serde_json::from_slice(&run.get_output().stdout).unwrap();
+        let results = &json["results"];
+        let fruit = &results["fruit"];
+        assert!(fruit["name"].is_string() && fruit["count"].is_i64(), "{json}");
+        assert!(["red", "green"].contains(&fruit["tint"].as_str().unwrap()));
+        assert!(fruit["tags"].is_array());
+        let codes: Vec<&str> =
+            results["codes"].as_array().unwrap().iter().map(|c| c.as_str().unwrap()).collect();
+        assert!(codes.iter().all(|code| code.len() == 6 && &code[2..3] == "-"), "{codes:?}");
+        assert_eq!(codes.len(), 4);
+        assert!(codes.iter().any(|code| *code != codes[0]), "samples differ: {codes:?}");
+    }
+}
+
+#[test]
+fn too_few_tokens_for_a_pattern_are_explained() {
+    let (_folder, path) = source(
+        "pipeline a() -> text {\n  return generate text matching /[a-z]{40}[0-9]{40}/ from \"x\" { semantic: { max_tokens: 9 } }\n}",
+    );
+    let run = agpt().arg("run").arg(&path).assert().code(3);
+    let told = String::from_utf8_lossy(&run.get_output().stderr).into_owned();
+    assert!(told.contains("E0706") && told.contains("the shortest text that matches"), "{told}");
+}
+
+#[test]
+fn sounds_last_as_long_as_their_type_says() {
+    let (folder, path) = source(
+        "pipeline a(words: text = \"hello\") -> { said: speech, exact: speech, lasts: duration } {
+  let said = generate speech[500ms..800ms] from words
+  return { said, exact: generate speech[1s] from words, lasts: said.duration }
+}
+pipeline b(voice: speech[..600ms]) -> duration { return voice.duration }",
+    );
+    let out = folder.path().join("out");
+    let run = agpt().args(["run", "--json", "--pipeline", "a"]).arg(&path).arg("--out").arg(&out);
+    let mut run = run;
+    let run = run.assert().success();
+    let json: serde_json::Value = serde_json::from_slice(&run.get_output().stdout).unwrap();
+    let exact = json["results"]["exact"].as_str().map(std::path::PathBuf::from);
+    let exact = exact.unwrap_or_else(|| panic!("{json}"));
+    let told = agpt().args(["run", "--pipeline", "b"]).arg(&path).arg("--voice").arg(&exact);
+    let mut told = told;
+    let told = told.assert().code(3);
+    let told = String::from_utf8_lossy(&told.get_output().stderr).into_owned();
+    assert!(told.contains("lasts 1 s, but speech[..600ms] is wanted"), "{told}");
+}

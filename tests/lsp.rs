@@ -279,3 +279,29 @@ fn malformed_messages_are_answered_and_survived() {
     editor.tell("textDocument/didChange", json!(null));
     editor.end();
 }
+
+#[test]
+fn packages_are_found_as_commands_find_them() {
+    let folder = temp();
+    let root = folder.path().canonicalize().unwrap();
+    for name in ["words", "app"] {
+        fs::create_dir(root.join(name)).unwrap();
+    }
+    let head = "version: 0.1.0\nedition: 2026\n";
+    fs::write(root.join("words/agpt.yaml"), format!("name: words\n{head}")).unwrap();
+    let packages = "packages:\n  words: { path: ../words }\n";
+    fs::write(root.join("app/agpt.yaml"), format!("name: app\n{head}{packages}")).unwrap();
+    let words = "pub const ONE = 1\n";
+    fs::write(root.join("words/lib.agpt"), words).unwrap();
+    let mut editor = Editor::in_folder(&root);
+    let main = root.join("app/main.agpt");
+    let text = "use pkg/words { ONE }\n\npipeline main() -> int {\n  return ONE\n}\n";
+    assert_eq!(editor.open(&main, text), Vec::<Value>::new());
+    let at = json!({ "textDocument": { "uri": uri(&main) }, "position": { "line": 3, "character": 10 } });
+    let found = editor.ask("textDocument/definition", at);
+    assert_eq!(found["result"]["uri"], uri(&root.join("words/lib.agpt")), "{found}");
+    editor.change(&main, &text.replace("pkg/words", "pkg/word"));
+    let wrong = editor.diagnostics(&main);
+    assert_eq!(wrong[0]["code"], "E1003", "{wrong:?}");
+    editor.end();
+}

@@ -4,6 +4,7 @@
 use agpt::base::rng::Stream;
 use agpt::base::{Medium, Reply, Role};
 use agpt::lang::types::Type;
+use agpt::plan::graph::Held;
 use agpt::runtime::engine::{Device, Engine};
 use agpt::runtime::events::Silent;
 use agpt::runtime::semantic::Request;
@@ -17,7 +18,8 @@ fn says(role: Role, text: &str) -> PromptTurn {
 fn reply(engine: &mut Engine, turns: &[PromptTurn], reply: Reply, seed: u64) -> Value {
     let prompt = Prompt { turns: turns.to_vec(), out: Type::Chat };
     let settings = Settings::default();
-    let request = Request { path: "test", reply, prompt: &prompt, settings: &settings, cases: &[] };
+    let request =
+        Request { path: "test", reply, prompt: &prompt, settings: &settings, held: &Held::Free };
     engine.generate(&request, &mut Stream::new(seed, "test"), &mut Silent).unwrap()
 }
 

@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::base::{Diagnostic, Severity, Sources};
+use crate::package::graph::tidy;
+use crate::package::modules::absolute;
+use crate::package::{Graph, MANIFEST, Mode, Problem};
 use crate::plan;
 
 use super::Exit;
@@ -28,6 +31,14 @@ pub fn run(args: &Args) -> Exit {
     }
     let mut all = Vec::new();
     let mut json = Vec::new();
+    for problem in args.paths.iter().filter_map(|path| manifest_problem(path)) {
+        if args.json {
+            json.push(to_json(&problem.diagnostic, &problem.sources));
+        } else {
+            source::show(std::slice::from_ref(&problem.diagnostic), &problem.sources);
+        }
+        all.push(problem.diagnostic);
+    }
     for file in &files {
         let compilation = match source::compile(file) {
             Ok(compilation) => compilation,
@@ -59,6 +70,16 @@ pub fn run(args: &Args) -> Exit {
         source::summary(&all);
     }
     if errors { Exit::Invalid } else { Exit::Success }
+}
+
+/// What is wrong with a folder's manifest and packages, whether a file uses them or not.
+fn manifest_problem(folder: &Path) -> Option<Problem> {
+    if !folder.join(MANIFEST).is_file() {
+        return None;
+    }
+    // Absolute: packages are found from it by `..`.
+    let folder = tidy(&absolute(folder));
+    Graph::of(&folder, &Mode::Offline, &|path| std::fs::read_to_string(path)).err()
 }
 
 fn count(files: usize) -> String {

@@ -1,22 +1,29 @@
 //! Modules from the standard library inside the program and from files.
 
 use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
 use crate::bundle::embedded;
 use crate::lang::{LoadError, LoadedModule, Loader, ModuleId};
+use crate::package::Packages;
+use crate::package::graph::tidy;
 
-/// `std/…` is embedded; `./…` and `../…` are files, relative to the file that uses them.
-pub struct FileLoader;
+/// `std/…` is embedded; `./…` and `../…` are files, relative to the file that uses them; `pkg/…`
+/// are files of packages. One for each compilation: it keeps what it has read of packages.
+#[derive(Default)]
+pub struct FileLoader {
+    packages: Packages,
+}
 
 impl Loader for FileLoader {
     fn load(&self, from: &ModuleId, path: &str) -> Result<LoadedModule, LoadError> {
-        load(from, path, &|file| std::fs::read_to_string(file))
+        load(&self.packages, from, path, &|file| std::fs::read_to_string(file))
     }
 }
 
 /// The same with another way to read files: an editor's buffers come before the disk.
 pub fn load(
+    packages: &Packages,
     from: &ModuleId,
     path: &str,
     read: &dyn Fn(&Path) -> io::Result<String>,
@@ -25,7 +32,13 @@ pub fn load(
         return standard(name);
     }
     if path.starts_with("./") || path.starts_with("../") {
-        return file(from, path, read);
+        return file(packages, from, path, read);
+    }
+    if path.starts_with("pkg/") && !from.0.starts_with("std/") {
+        let found = packages.find(Path::new(&from.0), path, read)?;
+        let text = read(&found.file).map_err(|error| LoadError::Unreadable(error.to_string()))?;
+        let name = found.file.display().to_string();
+        return Ok(LoadedModule { id: ModuleId(name.clone()), name, text, up: found.up });
     }
     Err(LoadError::NotFound { similar: standard_names() })
 }
@@ -38,10 +51,12 @@ fn standard(name: &str) -> Result<LoadedModule, LoadError> {
     let text =
         embedded::module(name).ok_or_else(|| LoadError::NotFound { similar: standard_names() })?;
     let path = format!("std/{name}");
-    Ok(LoadedModule { id: ModuleId(path.clone()), name: format!("{path}.agpt"), text: text.into() })
+    let name = format!("{path}.agpt");
+    Ok(LoadedModule { id: ModuleId(path), name, text: text.into(), up: None })
 }
 
 fn file(
+    packages: &Packages,
     from: &ModuleId,
     path: &str,
     read: &dyn Fn(&Path) -> io::Result<String>,
@@ -52,33 +67,17 @@ fn file(
     }
     let folder = Path::new(&from.0).parent().unwrap_or(Path::new(""));
     let file = tidy(&folder.join(format!("{path}.agpt")));
+    let up = packages.beside(Path::new(&from.0), &file)?;
     match read(&file) {
         Ok(text) => {
             let name = file.display().to_string();
-            Ok(LoadedModule { id: ModuleId(name.clone()), name, text })
+            Ok(LoadedModule { id: ModuleId(name.clone()), name, text, up })
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             Err(LoadError::NotFound { similar: neighbours(&file, path) })
         }
         Err(error) => Err(LoadError::Unreadable(error.to_string())),
     }
-}
-
-/// Without `.` and without `name/..`, so that two ways to write a path give one module.
-fn tidy(path: &Path) -> PathBuf {
-    let mut out = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir
-                if matches!(out.components().next_back(), Some(Component::Normal(_))) =>
-            {
-                out.pop();
-            }
-            other => out.push(other),
-        }
-    }
-    out
 }
 
 /// The modules beside a missing file, as one would write them after `use`.
@@ -97,15 +96,4 @@ fn neighbours(file: &Path, path: &str) -> Vec<String> {
         .collect();
     names.sort();
     names
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_are_tidied() {
-        assert_eq!(tidy(Path::new("a/./b/../c.agpt")), Path::new("a/c.agpt"));
-        assert_eq!(tidy(Path::new("../../c.agpt")), Path::new("../../c.agpt"));
-    }
 }

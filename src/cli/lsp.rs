@@ -5,9 +5,10 @@ use std::path::Path;
 
 use crate::lang::{LoadError, LoadedModule, ModuleId};
 use crate::lsp;
+use crate::package::Packages;
 
 use super::Exit;
-use super::loader::{self, FileLoader};
+use super::loader;
 
 pub const ABOUT: &str = "\
 Serve editors: diagnostics, types, definitions, names
@@ -28,20 +29,24 @@ pub struct Args {
     stdio: bool,
 }
 
-impl lsp::Modules for FileLoader {
+/// Modules as every command finds them.
+struct Files;
+
+impl lsp::Modules for Files {
     fn load(
         &self,
+        packages: &Packages,
         from: &ModuleId,
         path: &str,
         read: &dyn Fn(&Path) -> io::Result<String>,
     ) -> Result<LoadedModule, LoadError> {
-        loader::load(from, path, read)
+        loader::load(packages, from, path, read)
     }
 }
 
 pub fn run(_: &Args) -> Exit {
     let (connection, threads) = lsp_server::Connection::stdio();
-    let orderly = lsp::serve(&connection, &FileLoader);
+    let orderly = lsp::serve(&connection, &Files);
     // The writer ends when nobody can send to it any more. After an end out of order the reader
     // may wait for input that never comes, so only an orderly end waits for both.
     drop(connection);

@@ -1,13 +1,17 @@
 //! The command line: one file per subcommand. The only layer that prints.
 
+mod breaks;
 mod chat;
 mod check;
+mod doc;
 mod exit;
 mod loader;
 mod lsp;
 mod machine;
 mod models;
+mod new;
 mod output;
+mod packages;
 mod params;
 mod plan;
 mod progress;
@@ -43,6 +47,16 @@ enum Action {
     Plan(plan::Args),
     /// Run the tests of .agpt files and compare snapshots
     Test(test::Args),
+    /// Make a folder for a new project or library
+    New(new::Args),
+    /// Name a package in agpt.yaml, fetch it and lock it
+    Add(packages::AddArgs),
+    /// Fetch the packages of a project, as the lock file has them
+    Fetch(packages::FetchArgs),
+    /// Write a static site of a library's templates, pipelines, types and prompts
+    Doc(doc::Args),
+    /// Compare a library with an earlier version: what breaks, and which version it needs
+    Breaks(breaks::Args),
     /// List the models at hand, or show or verify one
     Models(models::Args),
     #[command(about = lsp::ABOUT.lines().next(), long_about = lsp::ABOUT, after_help = lsp::HELP)]
@@ -105,6 +119,11 @@ fn dispatch(action: Action) -> Exit {
         Action::Check(args) => check::run(&args),
         Action::Plan(args) => plan::run(&args),
         Action::Test(args) => test::run(&args),
+        Action::New(args) => new::run(&args),
+        Action::Add(args) => packages::add(&args),
+        Action::Fetch(args) => packages::fetch(&args),
+        Action::Doc(args) => doc::run(&args),
+        Action::Breaks(args) => breaks::run(&args),
         Action::Models(args) => models::run(&args),
         Action::Lsp(args) => lsp::run(&args),
         Action::Completions { shell } => {

@@ -26,7 +26,7 @@ pub fn complain(message: &str, help: Option<&str>) {
 /// Reads and checks a file; nothing is printed yet.
 pub fn compile(path: &Path) -> Result<Compilation, Exit> {
     match std::fs::read_to_string(path) {
-        Ok(text) => Ok(lang::compile(&path.display().to_string(), &text, &FileLoader)),
+        Ok(text) => Ok(lang::compile(&path.display().to_string(), &text, &FileLoader::default())),
         Err(error) => {
             let what = match error.kind() {
                 std::io::ErrorKind::NotFound => "there is no such file".to_string(),

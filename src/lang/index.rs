@@ -66,6 +66,8 @@ pub struct Index {
     shorthands: HashSet<Span>,
     settings: Vec<(Span, &'static Entry)>,
     modules: HashMap<SourceId, ModuleNames>,
+    /// What the root file publishes.
+    pub interface: super::interface::Interface,
 }
 
 impl Index {

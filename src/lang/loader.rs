@@ -12,6 +12,18 @@ pub struct LoadedModule {
     /// The name that diagnostics show, such as a path.
     pub name: String,
     pub text: String,
+    /// How many folders up from the module's own its paths may lead: a package's files stay in
+    /// it. Without a number they may lead anywhere.
+    pub up: Option<usize>,
+}
+
+/// Why a package cannot be used: what its manifest, the lock file or the disk say.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct PackageError {
+    pub code: &'static str,
+    pub message: String,
+    pub help: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,6 +34,9 @@ pub enum LoadError {
     /// There is one, but it cannot be read.
     #[error("{0}")]
     Unreadable(String),
+    /// It is, or would be, in a package.
+    #[error(transparent)]
+    Package(#[from] PackageError),
 }
 
 pub trait Loader {
@@ -79,6 +94,7 @@ impl Loader for MemoryLoader {
                 name: format!("{id}.agpt"),
                 id: ModuleId(id),
                 text: text.clone(),
+                up: None,
             }),
             None => Err(LoadError::NotFound {
                 similar: self

@@ -4,6 +4,7 @@
 mod check;
 pub mod fold;
 pub mod index;
+pub mod interface;
 pub mod ir;
 pub mod json;
 mod loader;
@@ -19,7 +20,7 @@ use crate::base::{Diagnostic, Sources};
 /// Names that need no declaration.
 pub use resolve::{BUILTIN_FUNCTIONS, BUILTIN_TYPES};
 
-pub use loader::{LoadError, LoadedModule, Loader, MemoryLoader, ModuleId, root_id};
+pub use loader::{LoadError, LoadedModule, Loader, MemoryLoader, ModuleId, PackageError, root_id};
 
 /// What came of a source text.
 #[derive(Debug)]

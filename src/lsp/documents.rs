@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::base::{Diagnostic, SourceFile, SourceId, Span};
 use crate::lang::index::Index;
 use crate::lang::{self, Compilation, LoadError, LoadedModule, Loader, ModuleId};
+use crate::package::Packages;
 use crate::plan;
 
 /// The file that a compilation began with.
@@ -21,6 +22,7 @@ const MAX_DEPTH: usize = 16;
 pub trait Modules {
     fn load(
         &self,
+        packages: &Packages,
         from: &ModuleId,
         path: &str,
         read: &dyn Fn(&Path) -> io::Result<String>,
@@ -30,6 +32,7 @@ pub trait Modules {
 /// Takes what is open in the editor before what is on the disk.
 struct BufferLoader<'a> {
     modules: &'a dyn Modules,
+    packages: Packages,
     texts: &'a BTreeMap<String, String>,
     /// The names of files that were asked for, whether they were there or not.
     asked: RefCell<BTreeSet<String>>,
@@ -37,7 +40,7 @@ struct BufferLoader<'a> {
 
 impl Loader for BufferLoader<'_> {
     fn load(&self, from: &ModuleId, path: &str) -> Result<LoadedModule, LoadError> {
-        self.modules.load(from, path, &|file| {
+        self.modules.load(&self.packages, from, path, &|file| {
             let name = file.display().to_string();
             let open = self.texts.get(&name).cloned();
             self.asked.borrow_mut().insert(name);
@@ -133,7 +136,12 @@ impl<'a> Documents<'a> {
 
     fn analyse(&self, name: &str, text: &str) -> Analysis {
         let asked = RefCell::default();
-        let loader = BufferLoader { modules: self.modules, texts: &self.texts, asked };
+        let loader = BufferLoader {
+            modules: self.modules,
+            packages: Packages::default(),
+            texts: &self.texts,
+            asked,
+        };
         let compilation = lang::compile(name, text, &loader);
         let mut diagnostics = compilation.diagnostics.clone();
         // Limits of the plan are errors of the file too, as `agpt check` has it.

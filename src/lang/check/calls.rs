@@ -399,6 +399,7 @@ impl Body<'_, '_> {
         match path.kind {
             _ if path.ty == Type::Error => Self::error_expr(span),
             ExprKind::Literal(crate::base::Literal::Text(path)) => {
+                self.stays_in_package(&path, span);
                 // A length is looked at when the file is read.
                 let ty = match bare(want) {
                     Some(ty @ Type::Lasting(..)) => ty.clone(),
@@ -414,6 +415,28 @@ impl Body<'_, '_> {
                 );
                 Self::error_expr(span)
             }
+        }
+    }
+
+    /// A package reads its own files only.
+    fn stays_in_package(&mut self, path: &str, span: Span) {
+        let Some(up) = self.checker.resolved.modules[self.module].up else { return };
+        let mut depth = i64::try_from(up).unwrap_or(i64::MAX);
+        let mut inside = !path.starts_with('/') && !path.contains(['\\', ':']);
+        for part in path.split('/') {
+            match part {
+                "" | "." => {}
+                ".." => depth -= 1,
+                _ => depth += 1,
+            }
+            inside &= depth >= 0;
+        }
+        if !inside {
+            self.error(
+                Diagnostic::error("E1009", "this file is outside of the package")
+                    .label(span, "a package reads its own files only")
+                    .help("put the file into the package's folder"),
+            );
         }
     }
 

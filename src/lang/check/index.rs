@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::base::Span;
 use crate::lang::index::{Definition, Index, Kind, ModuleNames, call_line, param_line, value_line};
+use crate::lang::interface::{self, Entry, Interface, Param};
 use crate::lang::ir;
 use crate::lang::resolve::{ItemRef, ModuleIndex, Target, member};
 use crate::lang::syntax::ast::{Ident, Item, ItemKind, Use};
@@ -67,9 +68,52 @@ impl Checker<'_> {
             }
             self.index_names(module);
         }
+        self.index.interface = self.interface();
         let mut index = std::mem::take(&mut self.index);
         index.finish();
         index
+    }
+
+    /// What the root file publishes, as far as its declarations could be worked out.
+    fn interface(&self) -> Interface {
+        let Some(root) = self.resolved.modules.first() else { return Interface::new() };
+        let mut interface = Interface::new();
+        for (name, binding) in &root.names {
+            let Target::Item(at) = binding.target else { continue };
+            let public = match binding.import {
+                Some(import) => root.imports.get(import).is_some_and(|import| import.public),
+                None => self.item(at).public.is_some(),
+            };
+            if let Some(entry) = self.entry(at).filter(|_| public) {
+                interface.insert(name.clone(), entry);
+            }
+        }
+        interface
+    }
+
+    fn entry(&self, at: ItemRef) -> Option<Entry> {
+        match &self.item(at).kind {
+            ItemKind::Use(_) | ItemKind::Test(_) => None,
+            ItemKind::Type(_) => match self.types.get(&at) {
+                Some(Slot::Done(ty)) => Some(Entry::Type(ty.clone())),
+                _ => None,
+            },
+            ItemKind::Const(_) => match self.consts.get(&at) {
+                Some(Slot::Done(known)) => {
+                    Some(Entry::Const { ty: known.ty.clone(), value: interface::value(known) })
+                }
+                _ => None,
+            },
+            kind => {
+                let signature = self.signatures.get(&at)?;
+                let params = signature.params.iter().map(Param::of).collect();
+                let result = signature.result.clone();
+                Some(match kind {
+                    ItemKind::Template(_) => Entry::Template { params, result },
+                    _ => Entry::Pipeline { params, result },
+                })
+            }
+        }
     }
 
     fn index_use(&mut self, written: &Use, target: ModuleIndex) {

@@ -60,6 +60,8 @@ pub struct Module {
     pub source: SourceId,
     /// As first written after `use`; empty for the root file.
     pub path: String,
+    /// How many folders up its paths may lead, if there is a limit.
+    pub up: Option<usize>,
     pub file: ast::File,
     pub names: HashMap<String, Binding>,
     pub imports: Vec<Import>,
@@ -103,7 +105,7 @@ pub fn resolve(
 ) -> Resolved {
     let mut ids: Vec<ModuleId> = vec![root_id(root_name)];
     let mut known: HashMap<ModuleId, ModuleIndex> = HashMap::from([(ids[0].clone(), 0)]);
-    let mut modules = vec![read(String::new(), root_name, root_text, sources, diagnostics)];
+    let mut modules = vec![read(String::new(), None, root_name, root_text, sources, diagnostics)];
     let mut next = 0;
     while next < modules.len() {
         let mut uses = HashMap::new();
@@ -124,6 +126,7 @@ pub fn resolve(
                         ids.push(loaded.id);
                         modules.push(read(
                             path.clone(),
+                            loaded.up,
                             &loaded.name,
                             &loaded.text,
                             sources,
@@ -150,6 +153,7 @@ pub fn resolve(
 
 fn read(
     path: String,
+    up: Option<usize>,
     name: &str,
     text: &str,
     sources: &mut Sources,
@@ -161,6 +165,7 @@ fn read(
     Module {
         source,
         path,
+        up,
         file: parsed.file,
         names: HashMap::new(),
         imports: Vec::new(),
@@ -195,6 +200,14 @@ fn not_loaded(path: &str, span: Span, error: &LoadError) -> Diagnostic {
         LoadError::Unreadable(reason) => {
             Diagnostic::error("E0204", format!("module `{path}` cannot be read: {reason}"))
                 .label(span, "")
+        }
+        LoadError::Package(error) => {
+            let diagnostic =
+                Diagnostic::error(error.code, error.message.clone()).label(span, "used here");
+            match &error.help {
+                Some(help) => diagnostic.help(help.clone()),
+                None => diagnostic,
+            }
         }
     }
 }

@@ -21,6 +21,11 @@ const RESERVED: [&str; 29] = [
     "match", "plugin", "test", "try", "expect", "snapshot", "within",
 ];
 
+/// Words that cannot be names.
+pub fn is_word_of_the_language(word: &str) -> bool {
+    RESERVED.contains(&word)
+}
+
 /// What can be said of a stretch of source from its first word alone.
 pub fn before_parsing(source: SourceId, base: usize, text: &str) -> Option<Diagnostic> {
     let mut words = words(text);

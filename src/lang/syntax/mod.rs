@@ -11,3 +11,4 @@ mod strings;
 mod type_exprs;
 
 pub use build::parse;
+pub use errors::is_word_of_the_language;
