@@ -61,7 +61,7 @@ pub fn run(args: &Args) -> Exit {
     if errors { Exit::Invalid } else { Exit::Success }
 }
 
-fn count(files: usize) -> String {
+pub fn count(files: usize) -> String {
     if files == 1 { "1 file".to_string() } else { format!("{files} files") }
 }
 

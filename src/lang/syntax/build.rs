@@ -14,9 +14,9 @@ use super::scan::{self, Segment};
 
 #[derive(pest_derive::Parser)]
 #[grammar = "grammar/agpt.pest"]
-pub(super) struct Grammar;
+pub(in crate::lang) struct Grammar;
 
-pub(super) type Pair<'i> = pest::iterators::Pair<'i, Rule>;
+pub(in crate::lang) type Pair<'i> = pest::iterators::Pair<'i, Rule>;
 
 /// What is in a pair, but for the bracket at its end.
 pub(super) fn content(pair: Pair<'_>) -> impl Iterator<Item = Pair<'_>> {

@@ -11,3 +11,6 @@ mod strings;
 mod type_exprs;
 
 pub use build::parse;
+pub(in crate::lang) use build::{Grammar, Pair, Rule};
+pub(in crate::lang) use operators::rank_of;
+pub(in crate::lang) use scan::scan;

@@ -50,7 +50,7 @@ impl Builder<'_> {
                 left = self.between(left, items)?;
                 continue;
             }
-            let (op, op_span) = (self.binary_op(next)?, self.span(next));
+            let (op, op_span) = (binary_op(next)?, self.span(next));
             let rank = rank(op);
             if rank < least {
                 break;
@@ -135,32 +135,6 @@ impl Builder<'_> {
         Some(self.bounded(kind, span))
     }
 
-    fn binary_op(&self, pair: &Pair<'_>) -> Option<BinaryOp> {
-        if pair.as_rule() == Rule::minus {
-            return Some(BinaryOp::Subtract);
-        }
-        if pair.as_rule() != Rule::operator {
-            return None;
-        }
-        Some(match pair.as_str().trim() {
-            "==" => BinaryOp::Equal,
-            "!=" => BinaryOp::NotEqual,
-            "<=" => BinaryOp::LessEqual,
-            ">=" => BinaryOp::GreaterEqual,
-            "<" => BinaryOp::Less,
-            ">" => BinaryOp::Greater,
-            "??" => BinaryOp::Coalesce,
-            "contains" => BinaryOp::Contains,
-            "+" => BinaryOp::Add,
-            "*" => BinaryOp::Multiply,
-            "/" => BinaryOp::Divide,
-            "%" => BinaryOp::Remainder,
-            "&&" | "and" => BinaryOp::And,
-            "||" | "or" => BinaryOp::Or,
-            _ => return None,
-        })
-    }
-
     fn spell_out(&mut self, span: Span, symbol: &str, word: &str) {
         self.error(
             Diagnostic::error("E0108", format!("`{symbol}` is written `{word}`"))
@@ -182,6 +156,37 @@ impl Builder<'_> {
         }
         chained
     }
+}
+
+fn binary_op(pair: &Pair<'_>) -> Option<BinaryOp> {
+    if pair.as_rule() == Rule::minus {
+        return Some(BinaryOp::Subtract);
+    }
+    if pair.as_rule() != Rule::operator {
+        return None;
+    }
+    Some(match pair.as_str().trim() {
+        "==" => BinaryOp::Equal,
+        "!=" => BinaryOp::NotEqual,
+        "<=" => BinaryOp::LessEqual,
+        ">=" => BinaryOp::GreaterEqual,
+        "<" => BinaryOp::Less,
+        ">" => BinaryOp::Greater,
+        "??" => BinaryOp::Coalesce,
+        "contains" => BinaryOp::Contains,
+        "+" => BinaryOp::Add,
+        "*" => BinaryOp::Multiply,
+        "/" => BinaryOp::Divide,
+        "%" => BinaryOp::Remainder,
+        "&&" | "and" => BinaryOp::And,
+        "||" | "or" => BinaryOp::Or,
+        _ => return None,
+    })
+}
+
+/// How tightly the operator of a pair holds; none if it is no binary operator.
+pub(in crate::lang) fn rank_of(pair: &Pair<'_>) -> Option<u8> {
+    binary_op(pair).map(rank)
 }
 
 #[cfg(test)]
