@@ -193,7 +193,8 @@ impl<'a> Formatter<'a> {
         self.loose_notes();
         let start = self.start(pair);
         if start != self.at {
-            let message = format!("something stands before `{:?}` that is not laid out", pair.as_rule());
+            let message =
+                format!("something stands before `{:?}` that is not laid out", pair.as_rule());
             return Err(self.mismatch(message, self.at));
         }
         let text = pair.as_str();

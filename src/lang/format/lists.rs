@@ -26,8 +26,7 @@ pub struct List {
 }
 
 impl List {
-    pub const PARENS: List =
-        List { open: "(", padded: false, comma: Comma::Always, joined: false };
+    pub const PARENS: List = List { open: "(", padded: false, comma: Comma::Always, joined: false };
     pub const BRACKETS: List =
         List { open: "[", padded: false, comma: Comma::Always, joined: false };
     pub const BRACES: List = List { open: "{", padded: true, comma: Comma::Always, joined: false };

@@ -29,14 +29,11 @@ pub fn format(text: &str, source: SourceId) -> Result<String, Vec<Diagnostic>> {
     // Lines end as the first one does.
     let crlf = text.find('\n').is_some_and(|end| text[..end].ends_with('\r'));
     let plain = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n");
-    let formatted = layout(&plain).and_then(|formatted| {
-        let (before, after) = (verify::content(&plain), verify::content(&formatted));
-        if before.is_some() && before == after {
-            return Ok(formatted);
-        }
-        let message = "the formatted text does not mean the same".to_string();
-        Err(Mismatch { message, at: 0 })
-    });
+    let formatted =
+        layout(&plain).and_then(|formatted| match verify::difference(&plain, &formatted) {
+            None => Ok(formatted),
+            Some(message) => Err(Mismatch { message, at: 0 }),
+        });
     match formatted {
         Ok(formatted) if crlf => Ok(formatted.replace('\n', "\r\n")),
         Ok(formatted) => Ok(formatted),

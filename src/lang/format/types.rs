@@ -29,9 +29,11 @@ impl<'a> Formatter<'a> {
         let several = terms.len() > 1;
         if several {
             self.document.open();
-            self.document.indent();
         }
         for (index, term) in terms.into_iter().enumerate() {
+            if index == 1 {
+                self.document.indent();
+            }
             if index > 0 {
                 self.line(" ");
                 self.token("|")?;

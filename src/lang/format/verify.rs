@@ -9,7 +9,7 @@ use crate::lang::syntax::{Grammar, Pair, Rule, parse, scan};
 
 /// What a source text says, however it is laid out.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Content<'a> {
+struct Content<'a> {
     nodes: Vec<Node<'a>>,
     comments: Vec<&'a str>,
     docs: Vec<Option<String>>,
@@ -18,15 +18,15 @@ pub struct Content<'a> {
 #[derive(Debug, PartialEq, Eq)]
 struct Node<'a> {
     rule: Rule,
-    /// Signs are no nodes of their own.
-    first: Option<char>,
+    /// The sign of a literal, which is no node of its own.
+    negative: bool,
     /// Empty where there are nodes inside.
     text: &'a str,
     children: usize,
 }
 
 /// None where the text has an error.
-pub fn content(text: &str) -> Option<Content<'_>> {
+fn content(text: &str) -> Option<Content<'_>> {
     let parsed = parse(text, SourceId(0));
     if parsed.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
         return None;
@@ -45,6 +45,27 @@ pub fn content(text: &str) -> Option<Content<'_>> {
     Some(Content { nodes, comments, docs: docs(&parsed.file) })
 }
 
+/// What the second text says otherwise than the first.
+pub fn difference(before: &str, after: &str) -> Option<String> {
+    let (Some(before), Some(after)) = (content(before), content(after)) else {
+        return Some("the formatted text cannot be read".to_string());
+    };
+    if before == after {
+        return None;
+    }
+    let nodes = before.nodes.iter().zip(&after.nodes).find(|(before, after)| before != after);
+    Some(match nodes {
+        Some((node, _)) => format!("the formatted text has another `{:?}`", node.rule),
+        None if before.comments != after.comments => {
+            "the formatted text has other comments".to_string()
+        }
+        None if before.docs != after.docs => {
+            "the formatted text documents something else".to_string()
+        }
+        None => "the formatted text does not end as the text does".to_string(),
+    })
+}
+
 fn flatten<'a>(pair: Pair<'a>, nodes: &mut Vec<Node<'a>>) {
     let (rule, text) = (pair.as_rule(), pair.as_str());
     let children: Vec<_> = match rule {
@@ -52,10 +73,11 @@ fn flatten<'a>(pair: Pair<'a>, nodes: &mut Vec<Node<'a>>) {
         Rule::string => Vec::new(),
         _ => pair.into_inner().collect(),
     };
+    let signed = matches!(rule, Rule::pattern | Rule::ty_literal);
     let inside = !children.is_empty() || !is_word(rule);
     nodes.push(Node {
         rule,
-        first: text.chars().next(),
+        negative: signed && text.starts_with('-'),
         text: if inside { "" } else { text },
         children: children.len(),
     });
