@@ -321,3 +321,47 @@ impl<'a> Parts<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lang::syntax::Grammar;
+    use pest::Parser as _;
+
+    /// The first pair of a rule in a text.
+    fn pair(rule: Rule, text: &str) -> Pair<'_> {
+        Grammar::parse(rule, text).expect("a text of the rule").next().expect("a pair")
+    }
+
+    #[test]
+    fn a_rule_without_a_layout_is_an_error_that_names_it() {
+        let text = "[3s..]";
+        let error = Formatter::new(text).expr(pair(Rule::refinement, text)).unwrap_err();
+        assert_eq!(error.message, "there is no layout for the rule `refinement`");
+    }
+
+    #[test]
+    fn text_that_the_tree_does_not_have_is_an_error() {
+        let text = "x y";
+        let mut formatter = Formatter::new(text);
+        formatter.leaf(&pair(Rule::ident, "x")).unwrap();
+        let message = formatter.end().unwrap_err().message;
+        assert_eq!(message, "the end of the file was expected");
+        let mut formatter = Formatter::new(text);
+        formatter.enter(2);
+        let message = formatter.leaf(&pair(Rule::ident, "y")).unwrap_err().message;
+        assert_eq!(message, "something stands before `ident` that is not laid out");
+        let message = Formatter::new(text).token("{").unwrap_err().message;
+        assert_eq!(message, "`{` was expected");
+    }
+
+    #[test]
+    fn parts_that_are_left_over_are_an_error() {
+        let text = "a.b";
+        let formatter = Formatter::new(text);
+        let mut parts = Parts::of(&formatter, pair(Rule::ty_named, text));
+        parts.next().unwrap();
+        let message = parts.end().unwrap_err().message;
+        assert_eq!(message, "there is no layout for `ident` in `ty_named`");
+    }
+}
