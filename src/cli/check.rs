@@ -106,5 +106,11 @@ pub fn to_json(diagnostic: &Diagnostic, sources: &Sources) -> serde_json::Value 
         "message": diagnostic.message,
         "labels": labels,
         "help": diagnostic.help,
+        "fix": diagnostic.fix.as_ref().map(|fix| serde_json::json!({
+            "file": sources.get(fix.span.source).map(|file| &file.name),
+            "start": fix.span.start,
+            "end": fix.span.end,
+            "replacement": fix.replacement,
+        })),
     })
 }

@@ -160,7 +160,9 @@ impl Builder<'_> {
             self.error(
                 Diagnostic::error("E0101", "a test cannot be published")
                     .label(public, "")
-                    .help("remove `pub`: nothing uses a test"),
+                    .help("remove `pub`: nothing uses a test")
+                    // With the space behind it.
+                    .fix(Span { end: span.start, ..public }, ""),
             );
         }
         Some(Item { doc, public, kind, span })
@@ -326,10 +328,13 @@ impl Builder<'_> {
         let found = pair.as_rule() == Rule::semicolon;
         if found {
             let span = self.span(pair);
+            let line = self.text[span.end as usize..].lines().next().unwrap_or("").trim_start();
+            let last = line.is_empty() || line.starts_with("//") || line.starts_with('}');
             self.error(
                 Diagnostic::error("E0108", "statements end with the line, not with `;`")
                     .label(span, "remove this")
-                    .help("write each statement on a line of its own"),
+                    .help("write each statement on a line of its own")
+                    .fix(span, if last { "" } else { "\n" }),
             );
         }
         found

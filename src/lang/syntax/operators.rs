@@ -136,10 +136,13 @@ impl Builder<'_> {
     }
 
     fn spell_out(&mut self, span: Span, symbol: &str, word: &str) {
+        // `!x` has nothing between; a space more does no harm.
+        let fixed = format!("{word}{}", if symbol == "!" { " " } else { "" });
         self.error(
             Diagnostic::error("E0108", format!("`{symbol}` is written `{word}`"))
                 .label(span, format!("write `{word}`"))
-                .help("agpt spells its logic out: and, or, not"),
+                .help("agpt spells its logic out: and, or, not")
+                .fix(span, fixed),
         );
     }
 
