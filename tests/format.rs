@@ -109,6 +109,24 @@ fn shipped_files_are_formatted() {
 }
 
 #[test]
+fn examples_in_the_documents_are_formatted() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut count = 0;
+    let documents = fs::read_dir(root.join("docs")).expect("the documents");
+    let documents = documents.map(|entry| entry.expect("an entry").path());
+    for path in documents.chain([root.join("README.md")]).filter(|path| path.is_file()) {
+        let text = fs::read_to_string(&path).expect("a document");
+        for block in text.split("```agpt\n").skip(1) {
+            let block = block.split("```").next().unwrap_or_default();
+            let formatted = format(block, SourceId(0)).expect("an example without errors");
+            assert_eq!(formatted, block, "{}", path.display());
+            count += 1;
+        }
+    }
+    assert!(count > 3, "only {count}");
+}
+
+#[test]
 fn ugly_files_become_these() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lang/format");
     let mut paths = Vec::new();

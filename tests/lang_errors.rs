@@ -78,7 +78,7 @@ fn fixes_take_mistakes_away() {
     let mut fixed = 0;
     for (_, name, text) in cases("errors") {
         let compilation = compile(&name, &text);
-        let ids = |found: &Compilation, message: &str| {
+        let count = |found: &Compilation, message: &str| {
             found.diagnostics.iter().filter(|diagnostic| diagnostic.message == message).count()
         };
         for diagnostic in &compilation.diagnostics {
@@ -92,8 +92,8 @@ fn fixes_take_mistakes_away() {
                 &fix.replacement,
             );
             let (before, after) = (
-                ids(&compilation, &diagnostic.message),
-                ids(&compile(&name, &next), &diagnostic.message),
+                count(&compilation, &diagnostic.message),
+                count(&compile(&name, &next), &diagnostic.message),
             );
             assert!(after < before, "{name}: {diagnostic:?}\n{next}");
             fixed += 1;
