@@ -292,7 +292,7 @@ pipeline a() -> { fruit: Fruit, codes: list<text> } {
 }"#,
     );
     for seed in ["1", "2", "3"] {
-        let run = agpt().args(["run", "--json", "--seed", seed]).arg(&path).assert().success();
+        let run = agpt(["run", "--json", "--seed", seed]).arg(&path).assert().success();
         let json: serde_json::Value = serde_json::from_slice(&run.get_output().stdout).unwrap();
         let results = &json["results"];
         let fruit = &results["fruit"];
@@ -312,7 +312,7 @@ fn too_few_tokens_for_a_pattern_are_explained() {
     let (_folder, path) = source(
         "pipeline a() -> text {\n  return generate text matching /[a-z]{40}[0-9]{40}/ from \"x\" { semantic: { max_tokens: 9 } }\n}",
     );
-    let run = agpt().arg("run").arg(&path).assert().code(3);
+    let run = agpt(["run"]).arg(&path).assert().code(3);
     let told = String::from_utf8_lossy(&run.get_output().stderr).into_owned();
     assert!(told.contains("E0706") && told.contains("the shortest text that matches"), "{told}");
 }
@@ -327,15 +327,13 @@ fn sounds_last_as_long_as_their_type_says() {
 pipeline b(voice: speech[..600ms]) -> duration { return voice.duration }",
     );
     let out = folder.path().join("out");
-    let run = agpt().args(["run", "--json", "--pipeline", "a"]).arg(&path).arg("--out").arg(&out);
-    let mut run = run;
-    let run = run.assert().success();
+    let mut run = agpt(["run", "--json", "--pipeline", "a"]);
+    let run = run.arg(&path).arg("--out").arg(&out).assert().success();
     let json: serde_json::Value = serde_json::from_slice(&run.get_output().stdout).unwrap();
     let exact = json["results"]["exact"].as_str().map(std::path::PathBuf::from);
     let exact = exact.unwrap_or_else(|| panic!("{json}"));
-    let told = agpt().args(["run", "--pipeline", "b"]).arg(&path).arg("--voice").arg(&exact);
-    let mut told = told;
-    let told = told.assert().code(3);
+    let mut told = agpt(["run", "--pipeline", "b"]);
+    let told = told.arg(&path).arg("--voice").arg(&exact).assert().code(3);
     let told = String::from_utf8_lossy(&told.get_output().stderr).into_owned();
     assert!(told.contains("lasts 1 s, but speech[..600ms] is wanted"), "{told}");
 }

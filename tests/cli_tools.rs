@@ -31,6 +31,13 @@ fn check_speaks_json() {
     let first = &json["diagnostics"][0];
     assert!(first["code"].as_str().is_some_and(|code| code.starts_with('E')));
     assert!(first["labels"][0]["start"].is_u64());
+    let text = std::fs::read_to_string("tests/lang/errors/names_unknown.agpt").unwrap();
+    let fix = json["diagnostics"].as_array().unwrap().iter().find(|d| !d["fix"].is_null());
+    let fix = &fix.expect("a diagnostic with a fix")["fix"];
+    let offset = |key: &str| usize::try_from(fix[key].as_u64().unwrap()).unwrap();
+    assert_eq!(&text[offset("start")..offset("end")], "captoin", "{fix}");
+    assert_eq!(fix["replacement"], "caption");
+    assert_eq!(fix["file"], "tests/lang/errors/names_unknown.agpt");
 }
 
 #[test]

@@ -72,6 +72,36 @@ fn mistakes_are_explained() {
     }
 }
 
+/// A fix that is offered takes its mistake away.
+#[test]
+fn fixes_take_mistakes_away() {
+    let mut fixed = 0;
+    for (_, name, text) in cases("errors") {
+        let compilation = compile(&name, &text);
+        let count = |found: &Compilation, message: &str| {
+            found.diagnostics.iter().filter(|diagnostic| diagnostic.message == message).count()
+        };
+        for diagnostic in &compilation.diagnostics {
+            let Some(fix) = &diagnostic.fix else { continue };
+            let module = compilation.sources.get(fix.span.source).expect("a source of ours");
+            // Modules follow the root in the same file.
+            let Some(base) = text.find(&*module.text) else { panic!("{name}: {module:?}") };
+            let mut next = text.clone();
+            next.replace_range(
+                base + fix.span.start as usize..base + fix.span.end as usize,
+                &fix.replacement,
+            );
+            let (before, after) = (
+                count(&compilation, &diagnostic.message),
+                count(&compile(&name, &next), &diagnostic.message),
+            );
+            assert!(after < before, "{name}: {diagnostic:?}\n{next}");
+            fixed += 1;
+        }
+    }
+    assert!(fixed > 20, "only {fixed}");
+}
+
 #[test]
 fn programs_become_ir() {
     for (_, name, text) in cases("good") {

@@ -151,6 +151,20 @@ fn check(text: &str) {
     if let Some(program) = &compilation.program {
         lang::printer::print(program);
     }
+    check_format(text);
+}
+
+/// The formatter knows the whole grammar: it refuses what has errors, and nothing else.
+fn check_format(text: &str) {
+    let id = agpt::base::SourceId(0);
+    match lang::format::format(text, id) {
+        Ok(once) => {
+            assert_eq!(lang::format::format(&once, id).as_ref(), Ok(&once), "not stable: {text}");
+        }
+        Err(errors) => {
+            assert!(errors.iter().all(|error| error.code != "E0190"), "{errors:?}\n{text}");
+        }
+    }
 }
 
 proptest! {

@@ -241,6 +241,155 @@ fn what_could_be_written_is_offered() {
     editor.end();
 }
 
+/// The text with the edits of a change in it.
+fn edited(text: &str, edits: &Value) -> String {
+    let offset = |position: &Value| {
+        let line = usize::try_from(position["line"].as_u64().unwrap()).unwrap();
+        let units = usize::try_from(position["character"].as_u64().unwrap()).unwrap();
+        let start: usize = text.split_inclusive('\n').take(line).map(str::len).sum();
+        let line = text[start..].encode_utf16().take(units).collect::<Vec<_>>();
+        start + String::from_utf16(&line).unwrap().len()
+    };
+    let mut out = text.to_string();
+    let edits = edits.as_array().unwrap();
+    assert!(edits.len() <= 1, "{edits:?}");
+    for edit in edits {
+        let (start, end) = (offset(&edit["range"]["start"]), offset(&edit["range"]["end"]));
+        out.replace_range(start..end, edit["newText"].as_str().unwrap());
+    }
+    out
+}
+
+#[test]
+fn a_document_is_formatted() {
+    let folder = temp();
+    let file = folder.path().join("a.agpt");
+    let mut editor = Editor::in_folder(folder.path());
+    let params = json!({
+        "textDocument": { "uri": uri(&file) },
+        "options": { "tabSize": 8, "insertSpaces": false },
+    });
+    let text = "// 😀\nconst A  = \"😀\" // 😀\n\n\nconst B = 2\nconst C = 3";
+    editor.open(&file, text);
+    let answer = editor.ask("textDocument/formatting", params.clone());
+    let neat = "// 😀\nconst A = \"😀\" // 😀\n\nconst B = 2\nconst C = 3\n";
+    assert_eq!(edited(text, &answer["result"]), neat);
+    assert_eq!(answer["result"][0]["range"]["start"], json!({ "line": 1, "character": 0 }));
+
+    // Only what changes is changed.
+    let text = neat.replace("\n\n", "\n\n\n");
+    editor.change(&file, &text);
+    let answer = editor.ask("textDocument/formatting", params.clone());
+    assert_eq!(edited(&text, &answer["result"]), neat);
+    let range = &answer["result"][0]["range"];
+    assert_eq!(
+        (range["start"]["line"].clone(), range["end"]["line"].clone()),
+        (json!(3), json!(4))
+    );
+
+    editor.change(&file, neat);
+    assert_eq!(editor.ask("textDocument/formatting", params.clone())["result"], json!([]));
+    editor.change(&file, "const A = = 1\n");
+    assert_eq!(editor.ask("textDocument/formatting", params)["result"], Value::Null);
+    editor.end();
+}
+
+/// The titles of the quick fixes at a word, and the text that the first one makes.
+fn fixes(editor: &mut Editor, file: &Path, text: &str, word: &str) -> (Vec<String>, String) {
+    let position = at(file, text, word, 0)["position"].clone();
+    let params = json!({
+        "textDocument": { "uri": uri(file) },
+        "range": { "start": position, "end": position },
+        "context": { "diagnostics": [], "only": ["quickfix"] },
+    });
+    let answer = editor.ask("textDocument/codeAction", params);
+    let actions = answer["result"].as_array().unwrap();
+    let titles = actions.iter().map(|action| action["title"].as_str().unwrap().to_string());
+    let edits = actions.first().map_or(json!([]), |action| {
+        assert_eq!(action["kind"], "quickfix");
+        assert_eq!(action["diagnostics"].as_array().unwrap().len(), 1, "{action}");
+        action["edit"]["changes"][uri(file)].clone()
+    });
+    (titles.collect(), edited(text, &edits))
+}
+
+#[test]
+fn mistakes_with_one_remedy_are_fixed() {
+    let folder = temp();
+    let file = folder.path().join("a.agpt");
+    let mut editor = Editor::in_folder(folder.path());
+    editor.open(&file, "");
+    let start = "use std/tasks\n\npipeline p(words: text, stepz: int) -> image {\n  return ";
+    let call = "generate image from tasks.paint(words)";
+    for (wrong, word, title, right) in [
+        ("wrods", "wrods", "Change `wrods` to `words`", "words"),
+        ("tasks.piant(words)", "piant", "Change `piant` to `paint`", "tasks.paint(words)"),
+        ("a && b", "&&", "Change `&&` to `and`", "a and b"),
+        ("!a", "!", "Change `!` to `not`", "not a"),
+        ("a;", ";", "Remove `;`", "a"),
+        ("\"}\"", "}", "Change `}` to `\\}`", "\"\\}\""),
+        (
+            "X { perceptual: { stepz } }",
+            "stepz }",
+            "Change `stepz` to `steps: stepz`",
+            "X { perceptual: { steps: stepz } }",
+        ),
+        (
+            "X { perceptual: { stesp } }",
+            "stesp",
+            "Change `stesp` to `steps`",
+            "X { perceptual: { steps } }",
+        ),
+        (
+            "X { perceptula: {} }",
+            "perceptula",
+            "Change `perceptula` to `perceptual`",
+            "X { perceptual: {} }",
+        ),
+    ] {
+        let (wrong, right) = (wrong.replace('X', call), right.replace('X', call));
+        let text = format!("{start}{wrong}\n}}\n");
+        editor.change(&file, &text);
+        let (titles, fixed) = fixes(&mut editor, &file, &text, word);
+        assert_eq!(titles, [title], "{wrong}");
+        assert_eq!(fixed, format!("{start}{right}\n}}\n"));
+    }
+    // Elsewhere nothing is offered, and nothing where there are two ways out.
+    let text = format!("{start}wrods\n}}\n");
+    editor.change(&file, &text);
+    assert_eq!(fixes(&mut editor, &file, &text, "std").0, Vec::<String>::new());
+    editor.change(&file, "const A = 1 = 2\n");
+    assert_eq!(fixes(&mut editor, &file, "const A = 1 = 2\n", "= 2").0, Vec::<String>::new());
+    editor.end();
+}
+
+#[test]
+fn what_is_private_elsewhere_can_be_published_from_here() {
+    let folder = temp();
+    let (main, words) = (folder.path().join("main.agpt"), folder.path().join("words.agpt"));
+    fs::write(&words, WORDS.replace("pub ", "")).unwrap();
+    let mut editor = Editor::in_folder(folder.path());
+    let shown = editor.open(&main, MAIN);
+    assert_eq!(shown[0]["code"], "E0206", "{shown:?}");
+    let range = &shown[0]["range"];
+    let params = json!({
+        "textDocument": { "uri": uri(&main) },
+        "range": range,
+        "context": { "diagnostics": shown },
+    });
+    let answer = editor.ask("textDocument/codeAction", params.clone());
+    let action = &answer["result"][0];
+    assert_eq!(action["title"], "Add `pub`");
+    let changes = action["edit"]["changes"].as_object().unwrap();
+    assert_eq!(changes.keys().collect::<Vec<_>>(), [&uri(&words)]);
+    assert_eq!(edited(&WORDS.replace("pub ", ""), &changes[&uri(&words)]), WORDS);
+    // Whoever asks for other kinds of actions gets none of these.
+    let mut params = params;
+    params["context"]["only"] = json!(["refactor"]);
+    assert_eq!(editor.ask("textDocument/codeAction", params)["result"], json!([]));
+    editor.end();
+}
+
 #[test]
 fn positions_count_utf_16_units() {
     let folder = temp();
@@ -266,7 +415,16 @@ fn malformed_messages_are_answered_and_survived() {
     assert_eq!(editor.child.wait().unwrap().code(), Some(1));
 
     let mut editor = Editor::in_folder(folder.path());
-    for method in ["hover", "definition", "references", "rename", "completion", "documentSymbol"] {
+    for method in [
+        "hover",
+        "definition",
+        "references",
+        "rename",
+        "completion",
+        "documentSymbol",
+        "formatting",
+        "codeAction",
+    ] {
         for params in [json!({}), json!([1]), json!("x"), Value::Null] {
             let answer = editor.ask(&format!("textDocument/{method}"), params);
             assert_eq!(answer["error"]["code"], -32602, "{method}: {answer}");

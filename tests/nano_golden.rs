@@ -15,6 +15,7 @@ use agpt::lang::settings::{Key, Stage};
 use agpt::lang::types::Type;
 use agpt::media::{RgbImage, Sound};
 use agpt::models::seed_tokenizer::{Config, Decoder};
+use agpt::plan::graph::Held;
 use agpt::runtime::engine::{Device, Engine};
 use agpt::runtime::events::{Events, Generated};
 use agpt::runtime::semantic::Request;
@@ -53,8 +54,13 @@ fn assert_reply(engine: &mut Engine, medium: Medium, codes: &[u32], expected: &E
     let settings =
         Settings::new(Stage::Semantic, text, &[Key::of("temperature")], &greedy).unwrap();
     let mut stream = Stream::new(0, "golden");
-    let request =
-        Request { path: "golden", reply: text, prompt: &prompt, settings: &settings, cases: &[] };
+    let request = Request {
+        path: "golden",
+        reply: text,
+        prompt: &prompt,
+        settings: &settings,
+        held: &Held::Free,
+    };
     let mut listener = Listener::default();
     let said = engine.generate(&request, &mut stream, &mut listener).unwrap();
     assert_eq!(said, Value::text(reply.as_str().unwrap()), "{name}");

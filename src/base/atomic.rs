@@ -11,12 +11,25 @@ pub fn write_atomic(path: impl AsRef<Path>, bytes: &[u8]) -> io::Result<()> {
     write_atomic_with(path, |file| file.write_all(bytes))
 }
 
+/// As [`write_atomic`], for a file that is there: it keeps its permissions.
+pub fn replace_atomic(path: impl AsRef<Path>, bytes: &[u8]) -> io::Result<()> {
+    let permissions = std::fs::metadata(path.as_ref())?.permissions();
+    write(path.as_ref(), Some(permissions), |file| file.write_all(bytes))
+}
+
 /// As [`write_atomic`], for what is too large to be in memory at once.
 pub fn write_atomic_with(
     path: impl AsRef<Path>,
-    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    write_all: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
-    let path = path.as_ref();
+    write(path.as_ref(), None, write_all)
+}
+
+fn write(
+    path: &Path,
+    permissions: Option<std::fs::Permissions>,
+    write_all: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
     let explain = |error: io::Error| {
         io::Error::new(error.kind(), format!("cannot write `{}`: {error}", path.display()))
     };
@@ -40,8 +53,11 @@ pub fn write_atomic_with(
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut file = builder.tempfile_in(folder).map_err(explain)?;
     let mut buffered = io::BufWriter::with_capacity(1 << 20, file.as_file_mut());
-    write(&mut buffered).and_then(|()| buffered.flush()).map_err(explain)?;
+    write_all(&mut buffered).and_then(|()| buffered.flush()).map_err(explain)?;
     drop(buffered);
+    if let Some(permissions) = permissions {
+        file.as_file().set_permissions(permissions).map_err(explain)?;
+    }
     file.as_file().sync_all().map_err(explain)?;
     file.persist(path).map_err(|error| explain(error.error))?;
     // The new name is durable once the folder is; where folders cannot be opened, it has to do.

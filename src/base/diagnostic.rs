@@ -20,6 +20,14 @@ pub struct Label {
     pub text: String,
 }
 
+/// A change of a source text that an editor can make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fix {
+    /// Empty to put something in.
+    pub span: Span,
+    pub replacement: String,
+}
+
 /// One problem in the user's input. Pure data: rendering needs the [`Sources`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
@@ -32,6 +40,8 @@ pub struct Diagnostic {
     pub labels: Vec<Label>,
     /// What to do about it.
     pub help: Option<String>,
+    /// The same as a change, where one is certain enough to be offered. In a box: few have one.
+    pub fix: Option<Box<Fix>>,
 }
 
 impl Diagnostic {
@@ -42,6 +52,7 @@ impl Diagnostic {
             message: message.into(),
             labels: Vec::new(),
             help: None,
+            fix: None,
         }
     }
 
@@ -57,6 +68,21 @@ impl Diagnostic {
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
+    }
+
+    pub fn fix(mut self, span: Span, replacement: impl Into<String>) -> Self {
+        self.fix = Some(Box::new(Fix { span, replacement: replacement.into() }));
+        self
+    }
+
+    /// Offers a name for the one that the first label is at.
+    pub fn did_you_mean(self, name: &str) -> Self {
+        let span = self.labels.first().map(|label| label.span);
+        let diagnostic = self.help(format!("did you mean `{name}`?"));
+        match span {
+            Some(span) => diagnostic.fix(span, name),
+            None => diagnostic,
+        }
     }
 
     /// A miette report over the source of the first label.

@@ -12,7 +12,7 @@ pub mod role;
 pub mod span;
 pub mod value;
 
-pub use diagnostic::{Diagnostic, Label, Severity};
+pub use diagnostic::{Diagnostic, Fix, Label, Severity};
 pub use medium::{Medium, Reply};
 pub use pattern::Pattern;
 pub use role::Role;

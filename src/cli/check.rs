@@ -82,7 +82,7 @@ fn manifest_problem(folder: &Path) -> Option<Problem> {
     Graph::of(&folder, &Mode::Offline, &|path| std::fs::read_to_string(path)).err()
 }
 
-fn count(files: usize) -> String {
+pub fn count(files: usize) -> String {
     if files == 1 { "1 file".to_string() } else { format!("{files} files") }
 }
 
@@ -127,5 +127,11 @@ pub fn to_json(diagnostic: &Diagnostic, sources: &Sources) -> serde_json::Value 
         "message": diagnostic.message,
         "labels": labels,
         "help": diagnostic.help,
+        "fix": diagnostic.fix.as_ref().map(|fix| serde_json::json!({
+            "file": sources.get(fix.span.source).map(|file| &file.name),
+            "start": fix.span.start,
+            "end": fix.span.end,
+            "replacement": fix.replacement,
+        })),
     })
 }

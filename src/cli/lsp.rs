@@ -18,7 +18,7 @@ own; give them the command `agpt lsp` for .agpt files. It needs no model and no 
 
 pub const HELP: &str = "\
 Served: diagnostics while typing, hover, go to definition, find references, rename, document \
-symbols, completion. What is open in the editor counts before what is on the disk.
+symbols, completion, formatting, quick fixes. What is open in the editor counts before what is on the disk.
 
 Exit codes: 0 after `shutdown` and `exit`, 1 when the editor leaves without `shutdown`";
 

@@ -5,6 +5,7 @@ mod chat;
 mod check;
 mod doc;
 mod exit;
+mod fmt;
 mod loader;
 mod lsp;
 mod machine;
@@ -43,6 +44,8 @@ enum Action {
     Chat(chat::Args),
     /// Check .agpt files without running anything
     Check(check::Args),
+    /// Bring .agpt files into the one style
+    Fmt(fmt::Args),
     /// Show the execution plan of a pipeline
     Plan(plan::Args),
     /// Run the tests of .agpt files and compare snapshots
@@ -117,6 +120,7 @@ fn dispatch(action: Action) -> Exit {
         Action::Run(_) => Exit::Usage,
         Action::Chat(args) => chat::run(&args),
         Action::Check(args) => check::run(&args),
+        Action::Fmt(args) => fmt::run(&args),
         Action::Plan(args) => plan::run(&args),
         Action::Test(args) => test::run(&args),
         Action::New(args) => new::run(&args),

@@ -25,8 +25,14 @@ pub fn complain(message: &str, help: Option<&str>) {
 
 /// Reads and checks a file; nothing is printed yet.
 pub fn compile(path: &Path) -> Result<Compilation, Exit> {
+    let text = read(path)?;
+    Ok(lang::compile(&path.display().to_string(), &text, &FileLoader::default()))
+}
+
+/// The text of a file that the user named.
+pub fn read(path: &Path) -> Result<String, Exit> {
     match std::fs::read_to_string(path) {
-        Ok(text) => Ok(lang::compile(&path.display().to_string(), &text, &FileLoader::default())),
+        Ok(text) => Ok(text),
         Err(error) => {
             let what = match error.kind() {
                 std::io::ErrorKind::NotFound => "there is no such file".to_string(),

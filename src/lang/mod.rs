@@ -3,6 +3,7 @@
 
 mod check;
 pub mod fold;
+pub mod format;
 pub mod index;
 pub mod interface;
 pub mod ir;

@@ -40,7 +40,8 @@ fn source(diagnostic: &Diagnostic) -> SourceId {
     diagnostic.labels.first().map_or(ROOT, |label| label.span.source)
 }
 
-fn convert(diagnostic: &Diagnostic, sources: &Sources) -> Option<lsp_types::Diagnostic> {
+/// A diagnostic as the protocol has it.
+pub fn convert(diagnostic: &Diagnostic, sources: &Sources) -> Option<lsp_types::Diagnostic> {
     let main = diagnostic.labels.first();
     let range = match main {
         Some(label) => Lines::new(&sources.get(label.span.source)?.text).range(label.span),

@@ -6,10 +6,11 @@ use lsp_server::{Connection, ErrorCode, Message, Notification, Request, RequestI
 use lsp_types::notification::{self as note, Notification as _};
 use lsp_types::request::{self as ask, Request as _};
 use lsp_types::{
-    CompletionOptions, DocumentSymbolResponse, GotoDefinitionResponse, HoverProviderCapability,
-    InitializeParams, InitializeResult, OneOf, PublishDiagnosticsParams, RenameOptions,
-    ServerCapabilities, ServerInfo, TextDocumentPositionParams, TextDocumentSyncCapability,
-    TextDocumentSyncKind, TextDocumentSyncOptions, Uri,
+    CodeActionKind, CodeActionOptions, CodeActionProviderCapability, CompletionOptions,
+    DocumentSymbolResponse, GotoDefinitionResponse, HoverProviderCapability, InitializeParams,
+    InitializeResult, OneOf, PublishDiagnosticsParams, RenameOptions, ServerCapabilities,
+    ServerInfo, TextDocumentPositionParams, TextDocumentSyncCapability, TextDocumentSyncKind,
+    TextDocumentSyncOptions, Uri,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -17,7 +18,10 @@ use serde_json::Value;
 
 use super::documents::{Analysis, Documents, Modules};
 use super::positions::Lines;
-use super::{completion, definition, diagnostics, hover, references, rename, symbols, uris};
+use super::{
+    actions, completion, definition, diagnostics, formatting, hover, references, rename, symbols,
+    uris,
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -136,6 +140,14 @@ impl Server<'_> {
                 let params = read::<ask::Completion>(params)?;
                 let (analysis, offset) = self.place(&params.text_document_position)?;
                 json(completion::completion(analysis, offset as usize))
+            }
+            ask::Formatting::METHOD => {
+                let params = read::<ask::Formatting>(params)?;
+                json(formatting::formatting(self.analysis(&params.text_document.uri)?))
+            }
+            ask::CodeActionRequest::METHOD => {
+                let params = read::<ask::CodeActionRequest>(params)?;
+                json(actions::actions(self.analysis(&params.text_document.uri)?, &params))
             }
             _ => Err((ErrorCode::MethodNotFound, format!("`{method}` is not served"))),
         }
@@ -261,6 +273,11 @@ fn capabilities() -> ServerCapabilities {
             work_done_progress_options: lsp_types::WorkDoneProgressOptions::default(),
         })),
         document_symbol_provider: Some(OneOf::Left(true)),
+        document_formatting_provider: Some(OneOf::Left(true)),
+        code_action_provider: Some(CodeActionProviderCapability::Options(CodeActionOptions {
+            code_action_kinds: Some(vec![CodeActionKind::QUICKFIX]),
+            ..CodeActionOptions::default()
+        })),
         completion_provider: Some(CompletionOptions {
             trigger_characters: Some(vec![".".to_string()]),
             ..CompletionOptions::default()

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::base::atomic::write_atomic;
-use crate::base::{Medium, Reply};
+use crate::base::{Medium, Reply, SourceId};
+use crate::lang::format::format;
 
 use super::Args;
 
@@ -34,6 +35,8 @@ pub fn write(path: &Path, records: &[Record], args: &Args) -> Result<(), String>
         return Err(format!("there is a file `{}` already; choose another name", path.display()));
     }
     let text = source(records, args.system.as_deref(), args.machine.seed, &args.machine.model);
+    // However it is laid out, it is the same program.
+    let text = format(&text, SourceId(0)).unwrap_or(text);
     write_atomic(path, text.as_bytes()).map_err(|error| error.to_string())
 }
 

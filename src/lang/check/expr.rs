@@ -112,6 +112,10 @@ impl Body<'_, '_> {
             });
             if let Some(near) = nearest(text, texts) {
                 diagnostic = diagnostic.help(format!("did you mean {near:?}?"));
+                // Other texts would need escapes.
+                if !near.contains(['"', '\\', '{', '}']) && !near.contains(char::is_control) {
+                    diagnostic = diagnostic.fix(expr.span, format!("\"{near}\""));
+                }
             }
         }
         self.error(diagnostic);
@@ -186,7 +190,7 @@ impl Body<'_, '_> {
             }
             None => {
                 let diagnostic = self.unknown(name, span);
-                let diagnostic = if diagnostic.help.is_some() {
+                let mut diagnostic = if diagnostic.help.is_some() {
                     diagnostic
                 } else {
                     let locals = self.local_names();
@@ -194,6 +198,12 @@ impl Body<'_, '_> {
                     let names = locals.iter().map(String::as_str).chain(tops);
                     did_you_mean(diagnostic, name, names)
                 };
+                // The field or setting keeps its name.
+                if let Some(fix) = &mut diagnostic.fix
+                    && self.checker.index.is_shorthand(span)
+                {
+                    fix.replacement = format!("{name}: {}", fix.replacement);
+                }
                 self.error(diagnostic);
                 Self::error_expr(span)
             }
@@ -297,12 +307,19 @@ impl Body<'_, '_> {
             } else if let (Some(wanted), None) = (wanted, ty) {
                 unknown = true;
                 let names = wanted.iter().map(|(name, _)| name.as_str());
-                self.error(did_you_mean(
+                let mut diagnostic = did_you_mean(
                     Diagnostic::error("E0311", format!("there is no field `{}` here", name.text))
                         .label(name.span, format!("not in {}", Type::Record(wanted.clone()))),
                     &name.text,
                     names,
-                ));
+                );
+                // `{ word }` for a value of that name becomes `{ words: word }`.
+                if let Some(fix) = &mut diagnostic.fix
+                    && self.checker.index.is_shorthand(name.span)
+                {
+                    fix.replacement = format!("{}: {}", fix.replacement, name.text);
+                }
+                self.error(diagnostic);
             } else {
                 out.push((name.text.clone(), value));
             }

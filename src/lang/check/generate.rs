@@ -336,7 +336,7 @@ impl Body<'_, '_> {
                 let diagnostic = Diagnostic::error("E0407", format!("there is no stage `{name}`"))
                     .label(written.name.span, "not a stage");
                 match nearest(name, Stage::ALL.map(Stage::name)) {
-                    Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+                    Some(near) => diagnostic.did_you_mean(near),
                     None => diagnostic.help("the stages are `semantic` and `perceptual`"),
                 }
             }
@@ -481,6 +481,13 @@ impl Body<'_, '_> {
         let diagnostic = Diagnostic::error("E0401", format!("there is no setting `{text}`"))
             .label(name.span, "not known");
         let mut diagnostic = did_you_mean(diagnostic, text, here.chain(all));
+        // `{ step }` with a value of that name becomes `{ steps: step }`.
+        if let Some(fix) = &mut diagnostic.fix
+            && self.checker.index.is_shorthand(name.span)
+            && self.local_names().iter().any(|local| local == text)
+        {
+            fix.replacement = format!("{}: {text}", fix.replacement);
+        }
         if diagnostic.help.is_none() {
             diagnostic = diagnostic.help(self.available(stage, medium));
         }

@@ -175,7 +175,7 @@ fn did_you_mean<'n>(
     candidates: impl IntoIterator<Item = &'n str>,
 ) -> Diagnostic {
     match nearest(name, candidates) {
-        Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+        Some(near) => diagnostic.did_you_mean(near),
         None => diagnostic,
     }
 }

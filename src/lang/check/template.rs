@@ -168,8 +168,8 @@ impl Body<'_, '_> {
                         .label(name.span, "not a role");
                 let roles = ROLES.iter().map(|(name, _)| *name);
                 let mut diagnostic = match name.text.as_str() {
-                    "human" => diagnostic.help("did you mean `user`?"),
-                    "model" | "bot" | "ai" => diagnostic.help("did you mean `assistant`?"),
+                    "human" => diagnostic.did_you_mean("user"),
+                    "model" | "bot" | "ai" => diagnostic.did_you_mean("assistant"),
                     other => did_you_mean(diagnostic, other, roles),
                 };
                 if diagnostic.help.is_none() {

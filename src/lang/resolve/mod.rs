@@ -187,7 +187,7 @@ fn not_loaded(path: &str, span: Span, error: &LoadError) -> Diagnostic {
             let diagnostic = Diagnostic::error("E0204", format!("there is no module `{path}`"))
                 .label(span, "not found");
             if let Some(near) = nearest(path, similar.iter().map(String::as_str)) {
-                diagnostic.help(format!("did you mean `{near}`?"))
+                diagnostic.did_you_mean(near)
             } else if path.starts_with("./") || path.starts_with("../") {
                 diagnostic.help("the path is taken from the folder of this file, without `.agpt`")
             } else if path.starts_with("std/") {

@@ -222,7 +222,7 @@ pub fn member(
             Diagnostic::error("E0207", format!("`{}` has no `{}`", other.path, name.text))
                 .label(name.span, "not found in that module");
         return Err(match nearest(&name.text, names.iter().copied()) {
-            Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+            Some(near) => diagnostic.did_you_mean(near),
             None if names.is_empty() => diagnostic.help("the module publishes nothing"),
             None => diagnostic.help(format!("it has {}", listing_of(&names))),
         });
@@ -230,13 +230,15 @@ pub fn member(
     if let (Target::Item(item), None) = (own.target, own.import) {
         let declared = &other.file.items[item.item];
         if declared.public.is_none() {
+            let start = Span { end: declared.span.start, ..declared.span };
             return Err(Diagnostic::error(
                 "E0206",
                 format!("{} `{}` is private to `{}`", declared.what(), name.text, other.path),
             )
             .label(name.span, "cannot be used from here")
             .label(own.span, "declared here")
-            .help(format!("write `pub {}` where it is declared", keyword(declared))));
+            .help(format!("write `pub {}` where it is declared", keyword(declared)))
+            .fix(start, "pub "));
         }
     }
     Ok(own.target)

@@ -14,9 +14,9 @@ use super::scan::{self, Segment};
 
 #[derive(pest_derive::Parser)]
 #[grammar = "grammar/agpt.pest"]
-pub(super) struct Grammar;
+pub(in crate::lang) struct Grammar;
 
-pub(super) type Pair<'i> = pest::iterators::Pair<'i, Rule>;
+pub(in crate::lang) type Pair<'i> = pest::iterators::Pair<'i, Rule>;
 
 /// What is in a pair, but for the bracket at its end.
 pub(super) fn content(pair: Pair<'_>) -> impl Iterator<Item = Pair<'_>> {
@@ -160,7 +160,9 @@ impl Builder<'_> {
             self.error(
                 Diagnostic::error("E0101", "a test cannot be published")
                     .label(public, "")
-                    .help("remove `pub`: nothing uses a test"),
+                    .help("remove `pub`: nothing uses a test")
+                    // With the space behind it.
+                    .fix(Span { end: span.start, ..public }, ""),
             );
         }
         Some(Item { doc, public, kind, span })
@@ -326,10 +328,13 @@ impl Builder<'_> {
         let found = pair.as_rule() == Rule::semicolon;
         if found {
             let span = self.span(pair);
+            let line = self.text[span.end as usize..].lines().next().unwrap_or("").trim_start();
+            let last = line.is_empty() || line.starts_with("//") || line.starts_with('}');
             self.error(
                 Diagnostic::error("E0108", "statements end with the line, not with `;`")
                     .label(span, "remove this")
-                    .help("write each statement on a line of its own"),
+                    .help("write each statement on a line of its own")
+                    .fix(span, if last { "" } else { "\n" }),
             );
         }
         found

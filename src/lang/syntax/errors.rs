@@ -50,15 +50,17 @@ pub fn before_parsing(source: SourceId, base: usize, text: &str) -> Option<Diagn
         return None;
     }
     let diagnostic = outside(span);
-    let help = match (word, nearest(word, STARTS)) {
-        ("fn" | "def" | "func" | "function" | "fun", _) => {
+    let help = match word {
+        "fn" | "def" | "func" | "function" | "fun" => {
             "a function from inputs to outputs is a `pipeline`".to_string()
         }
-        ("let" | "var", _) => "outside of pipelines, values are declared with `const`".to_string(),
-        ("import" | "from" | "include", _) => "other modules are named with `use`".to_string(),
-        (_, Some(near)) => format!("did you mean `{near}`?"),
-        _ => "a file is a list of declarations: use, const, type, template, pipeline, test"
-            .to_string(),
+        "let" | "var" => "outside of pipelines, values are declared with `const`".to_string(),
+        "import" | "from" | "include" => "other modules are named with `use`".to_string(),
+        _ => match nearest(word, STARTS) {
+            Some(near) => return Some(diagnostic.did_you_mean(near)),
+            None => "a file is a list of declarations: use, const, type, template, pipeline, test"
+                .to_string(),
+        },
     };
     Some(diagnostic.help(help))
 }

@@ -202,7 +202,8 @@ impl Builder<'_> {
                             self.error(
                                 Diagnostic::error("E0108", "an arm is written with `=>`")
                                     .label(self.span(&part), "between a pattern and its value")
-                                    .help("write `=>` here"),
+                                    .help("write `=>` here")
+                                    .fix(self.span(&part), "=>"),
                             );
                         }
                         Rule::arrow => {}

@@ -11,4 +11,7 @@ mod strings;
 mod type_exprs;
 
 pub use build::parse;
+pub(in crate::lang) use build::{Grammar, Pair, Rule};
 pub use errors::is_word_of_the_language;
+pub(in crate::lang) use operators::rank_of;
+pub(in crate::lang) use scan::scan;

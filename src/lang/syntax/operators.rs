@@ -50,7 +50,7 @@ impl Builder<'_> {
                 left = self.between(left, items)?;
                 continue;
             }
-            let (op, op_span) = (self.binary_op(next)?, self.span(next));
+            let (op, op_span) = (binary_op(next)?, self.span(next));
             let rank = rank(op);
             if rank < least {
                 break;
@@ -135,37 +135,14 @@ impl Builder<'_> {
         Some(self.bounded(kind, span))
     }
 
-    fn binary_op(&self, pair: &Pair<'_>) -> Option<BinaryOp> {
-        if pair.as_rule() == Rule::minus {
-            return Some(BinaryOp::Subtract);
-        }
-        if pair.as_rule() != Rule::operator {
-            return None;
-        }
-        Some(match pair.as_str().trim() {
-            "==" => BinaryOp::Equal,
-            "!=" => BinaryOp::NotEqual,
-            "<=" => BinaryOp::LessEqual,
-            ">=" => BinaryOp::GreaterEqual,
-            "<" => BinaryOp::Less,
-            ">" => BinaryOp::Greater,
-            "??" => BinaryOp::Coalesce,
-            "contains" => BinaryOp::Contains,
-            "+" => BinaryOp::Add,
-            "*" => BinaryOp::Multiply,
-            "/" => BinaryOp::Divide,
-            "%" => BinaryOp::Remainder,
-            "&&" | "and" => BinaryOp::And,
-            "||" | "or" => BinaryOp::Or,
-            _ => return None,
-        })
-    }
-
     fn spell_out(&mut self, span: Span, symbol: &str, word: &str) {
+        // `!x` has nothing between; a space more does no harm.
+        let fixed = format!("{word}{}", if symbol == "!" { " " } else { "" });
         self.error(
             Diagnostic::error("E0108", format!("`{symbol}` is written `{word}`"))
                 .label(span, format!("write `{word}`"))
-                .help("agpt spells its logic out: and, or, not"),
+                .help("agpt spells its logic out: and, or, not")
+                .fix(span, fixed),
         );
     }
 
@@ -181,6 +158,40 @@ impl Builder<'_> {
             );
         }
         chained
+    }
+}
+
+fn binary_op(pair: &Pair<'_>) -> Option<BinaryOp> {
+    if pair.as_rule() == Rule::minus {
+        return Some(BinaryOp::Subtract);
+    }
+    if pair.as_rule() != Rule::operator {
+        return None;
+    }
+    Some(match pair.as_str().trim() {
+        "==" => BinaryOp::Equal,
+        "!=" => BinaryOp::NotEqual,
+        "<=" => BinaryOp::LessEqual,
+        ">=" => BinaryOp::GreaterEqual,
+        "<" => BinaryOp::Less,
+        ">" => BinaryOp::Greater,
+        "??" => BinaryOp::Coalesce,
+        "contains" => BinaryOp::Contains,
+        "+" => BinaryOp::Add,
+        "*" => BinaryOp::Multiply,
+        "/" => BinaryOp::Divide,
+        "%" => BinaryOp::Remainder,
+        "&&" | "and" => BinaryOp::And,
+        "||" | "or" => BinaryOp::Or,
+        _ => return None,
+    })
+}
+
+/// How tightly the operator of a pair holds; none if it is no binary operator.
+pub(in crate::lang) fn rank_of(pair: &Pair<'_>) -> Option<u8> {
+    match pair.as_rule() {
+        Rule::operator if pair.as_str().trim() == "between" => Some(COMPARISON),
+        _ => binary_op(pair).map(rank),
     }
 }
 

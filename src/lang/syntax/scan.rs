@@ -165,16 +165,19 @@ impl<'a> Scanner<'a> {
                 return false;
             }
             b'<' => {
+                self.ensure_segment(start);
                 self.angles = if start == self.last_word_end { self.angles + 1 } else { 0 };
                 self.at += 1;
                 self.check_depth(start);
                 return false;
             }
             b',' | b':' => {
+                self.ensure_segment(start);
                 self.reset_chain();
                 self.at += 1;
             }
             b'=' => {
+                self.ensure_segment(start);
                 let pair = matches!(self.byte(1), b'=');
                 self.at += if pair { 2 } else { 1 };
                 if !pair {
@@ -545,6 +548,14 @@ mod tests {
             cut("use a\nconst X = \"\n\"\npub type T = {\n  use: int\n}\n"),
             ["use a", "const X = \"\n\"", "pub type T = {\n  use: int\n}"]
         );
+    }
+
+    #[test]
+    fn nothing_before_the_first_declaration_is_passed_over() {
+        for stray in [",", ":", "=", "==", "<", "-", "1"] {
+            assert_eq!(cut(&format!("{stray}const A = 1")), [stray.to_string() + "const A = 1"]);
+            assert_eq!(cut(&format!("{stray}\nconst A = 1")), [stray, "const A = 1"]);
+        }
     }
 
     #[test]

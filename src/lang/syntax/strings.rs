@@ -85,10 +85,12 @@ impl Builder<'_> {
     fn lone_brace(&mut self, pair: &Pair<'_>) {
         if let Some(at) = pair.as_str().find('}') {
             let start = self.base + pair.as_span().start() + at;
+            let span = Span::new(self.source, start, start + 1);
             self.error(
                 Diagnostic::error("E0107", "this `}` closes no hole")
-                    .label(Span::new(self.source, start, start + 1), "")
-                    .help("write \\} for a brace in a text"),
+                    .label(span, "")
+                    .help("write \\} for a brace in a text")
+                    .fix(span, "\\}"),
             );
         }
     }

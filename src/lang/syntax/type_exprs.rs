@@ -39,7 +39,8 @@ impl Builder<'_> {
             } else if matches!(out.kind, TypeKind::Option(_)) {
                 self.error(
                     Diagnostic::error("E0314", "this type is optional already")
-                        .label(at, "remove this `?`"),
+                        .label(at, "remove this `?`")
+                        .fix(at, ""),
                 );
             } else {
                 let span = out.span.to(at);
