@@ -5,6 +5,7 @@ mod chat;
 mod check;
 mod doc;
 mod exit;
+mod explain;
 mod loader;
 mod lsp;
 mod machine;
@@ -61,6 +62,8 @@ enum Action {
     Models(models::Args),
     #[command(about = lsp::ABOUT.lines().next(), long_about = lsp::ABOUT, after_help = lsp::HELP)]
     Lsp(lsp::Args),
+    /// Say what the code of a diagnostic means, with examples
+    Explain(explain::Args),
     /// Print a completion script for a shell
     Completions {
         /// The shell to complete in
@@ -126,6 +129,7 @@ fn dispatch(action: Action) -> Exit {
         Action::Breaks(args) => breaks::run(&args),
         Action::Models(args) => models::run(&args),
         Action::Lsp(args) => lsp::run(&args),
+        Action::Explain(args) => explain::run(&args),
         Action::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "agpt", &mut std::io::stdout());
             Exit::Success
