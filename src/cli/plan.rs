@@ -33,6 +33,10 @@ enum Format {
     Dot,
     /// For Mermaid, which many code hosts draw
     Mermaid,
+    /// A drawing, for light and dark grounds
+    Svg,
+    /// The drawing and a table of its operations in one file
+    Html,
 }
 
 pub fn run(args: &Args) -> Exit {
@@ -65,6 +69,22 @@ pub fn run(args: &Args) -> Exit {
         Format::Text => print::text(shown),
         Format::Dot => print::dot(shown),
         Format::Mermaid => print::mermaid(shown),
+        Format::Svg => match print::svg(shown, &sources) {
+            Ok(drawing) => drawing,
+            Err(error) => return too_large(&error),
+        },
+        Format::Html => match print::html(shown, &sources) {
+            Ok(page) => page,
+            Err(error) => return too_large(&error),
+        },
     };
     super::output::stdout(&text)
+}
+
+fn too_large(error: &print::TooLarge) -> Exit {
+    source::complain(
+        &error.to_string(),
+        Some("show it with --format text, or hand --format dot to a drawing tool"),
+    );
+    Exit::Usage
 }
