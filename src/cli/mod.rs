@@ -9,6 +9,7 @@ mod explain;
 mod loader;
 mod lsp;
 mod machine;
+mod man;
 mod models;
 mod new;
 mod output;
@@ -69,6 +70,8 @@ enum Action {
         /// The shell to complete in
         shell: clap_complete::Shell,
     },
+    /// Write manual pages
+    Man(man::Args),
 }
 
 /// Runs the program on command-line arguments (the first is the program's name).
@@ -134,5 +137,6 @@ fn dispatch(action: Action) -> Exit {
             clap_complete::generate(shell, &mut Cli::command(), "agpt", &mut std::io::stdout());
             Exit::Success
         }
+        Action::Man(args) => man::run(&args, Cli::command()),
     }
 }
