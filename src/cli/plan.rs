@@ -17,6 +17,9 @@ pub struct Args {
     /// How to show the plan
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    /// Print the plan as JSON
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
     /// Show the plan as lowered, before any pass
     #[arg(long)]
     raw: bool,
@@ -64,6 +67,9 @@ pub fn run(args: &Args) -> Exit {
                 report.pass, report.purpose, report.before, report.after
             );
         }
+    }
+    if args.json {
+        return super::output::stdout(&format!("{}\n", print::json(shown)));
     }
     let text = match args.format {
         Format::Text => print::text(shown),
