@@ -102,6 +102,33 @@ fn completions_are_scripts() {
     }
 }
 
+#[test]
+fn every_command_has_a_manual_page() {
+    let folder = temp();
+    let output = agpt(["man"]).arg(folder.path().join("man1")).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let page = |name: &str| fs::read_to_string(folder.path().join("man1").join(name)).unwrap();
+    let mut named = 0;
+    for main in ["agpt.1", "agpt-models.1"] {
+        let text = page(main);
+        let (_, below) = text.split_once(".SH SUBCOMMANDS").unwrap();
+        for line in below.lines().filter(|line| line.ends_with("(1)")) {
+            let name = line.trim_end_matches("(1)").replace("\\-", "-");
+            let words = name.replace('-', " ");
+            let text = page(&format!("{name}.1"));
+            assert!(text.contains(&format!("\n\\fB{words}\\fR")), "{name}:\n{text}");
+            assert!(!text.contains("Print version"), "{name} has no --version");
+            named += 1;
+        }
+    }
+    assert!(named >= 16, "{named}");
+    let main = agpt(["man"]).output().unwrap();
+    assert_eq!(stdout(&main), page("agpt.1"));
+    fs::write(folder.path().join("file"), "").unwrap();
+    let wrong = agpt(["man"]).arg(folder.path().join("file")).output().unwrap();
+    assert_eq!(wrong.status.code(), Some(3), "{}", stderr(&wrong));
+}
+
 #[cfg(not(feature = "cuda"))]
 #[test]
 fn a_build_without_cuda_says_so() {

@@ -5,10 +5,12 @@ mod chat;
 mod check;
 mod doc;
 mod exit;
+mod explain;
 mod fmt;
 mod loader;
 mod lsp;
 mod machine;
+mod man;
 mod models;
 mod new;
 mod output;
@@ -64,11 +66,15 @@ enum Action {
     Models(models::Args),
     #[command(about = lsp::ABOUT.lines().next(), long_about = lsp::ABOUT, after_help = lsp::HELP)]
     Lsp(lsp::Args),
+    /// Say what the code of a diagnostic means, with examples
+    Explain(explain::Args),
     /// Print a completion script for a shell
     Completions {
         /// The shell to complete in
         shell: clap_complete::Shell,
     },
+    /// Write manual pages
+    Man(man::Args),
 }
 
 /// Runs the program on command-line arguments (the first is the program's name).
@@ -130,9 +136,11 @@ fn dispatch(action: Action) -> Exit {
         Action::Breaks(args) => breaks::run(&args),
         Action::Models(args) => models::run(&args),
         Action::Lsp(args) => lsp::run(&args),
+        Action::Explain(args) => explain::run(&args),
         Action::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "agpt", &mut std::io::stdout());
             Exit::Success
         }
+        Action::Man(args) => man::run(&args, Cli::command()),
     }
 }

@@ -17,6 +17,9 @@ pub struct Args {
     /// How to show the plan
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    /// Print the plan as JSON
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
     /// Show the plan as lowered, before any pass
     #[arg(long)]
     raw: bool,
@@ -33,6 +36,10 @@ enum Format {
     Dot,
     /// For Mermaid, which many code hosts draw
     Mermaid,
+    /// A drawing, for light and dark grounds
+    Svg,
+    /// The drawing and a table of its operations in one file
+    Html,
 }
 
 pub fn run(args: &Args) -> Exit {
@@ -61,10 +68,29 @@ pub fn run(args: &Args) -> Exit {
             );
         }
     }
+    if args.json {
+        return super::output::stdout(&format!("{}\n", print::json(shown)));
+    }
     let text = match args.format {
         Format::Text => print::text(shown),
         Format::Dot => print::dot(shown),
         Format::Mermaid => print::mermaid(shown),
+        Format::Svg => match print::svg(shown, &sources) {
+            Ok(drawing) => drawing,
+            Err(error) => return too_large(&error),
+        },
+        Format::Html => match print::html(shown, &sources) {
+            Ok(page) => page,
+            Err(error) => return too_large(&error),
+        },
     };
     super::output::stdout(&text)
+}
+
+fn too_large(error: &print::TooLarge) -> Exit {
+    source::complain(
+        &error.to_string(),
+        Some("show it with --format text, or hand --format dot to a drawing tool"),
+    );
+    Exit::Usage
 }

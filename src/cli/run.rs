@@ -145,8 +145,13 @@ pub fn run(prepared: &Prepared, matches: &ArgMatches) -> Exit {
             }
         },
         Err(error) => {
-            source::show(&[error.diagnostic()], &prepared.sources);
-            if matches!(error.failure, Failure::Cancelled) { Exit::Cancelled } else { Exit::Failed }
+            let diagnostics = [error.diagnostic()];
+            source::show(&diagnostics, &prepared.sources);
+            if matches!(error.failure, Failure::Cancelled) {
+                return Exit::Cancelled;
+            }
+            source::explain(&diagnostics);
+            Exit::Failed
         }
     }
 }

@@ -69,6 +69,14 @@ pub fn summary(diagnostics: &[Diagnostic]) {
         count => format!("{count} {word}s"),
     };
     eprintln!("{}, {}", plural(errors, "error"), plural(warnings, "warning"));
+    explain(diagnostics);
+}
+
+/// Once, after all diagnostics: where to read more.
+pub fn explain(diagnostics: &[Diagnostic]) {
+    if let Some(hint) = super::explain::hint(diagnostics) {
+        eprintln!("{hint}");
+    }
 }
 
 /// The pipeline to use: the named one, the one named like the file, or the only one.

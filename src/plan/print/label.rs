@@ -123,8 +123,12 @@ fn render(turn: &RenderTurn, last: bool, operand: &dyn Fn(usize) -> String) -> S
 
 /// Long literals are cut for display only.
 pub fn shorten(text: &str) -> String {
-    const LIMIT: usize = 60;
-    match text.char_indices().nth(LIMIT) {
+    cut(text, 60)
+}
+
+/// At most `limit` characters of a text.
+pub fn cut(text: &str, limit: usize) -> String {
+    match text.char_indices().nth(limit) {
         Some((at, _)) => format!("{}…", &text[..at]),
         None => text.to_string(),
     }
