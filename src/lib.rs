@@ -16,5 +16,6 @@ pub mod media;
 pub mod models;
 pub mod nn;
 pub mod plan;
+pub mod plugins;
 pub mod runtime;
 pub mod test_runner;

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use crate::lang::{LoadError, LoadedModule, ModuleId};
+use crate::lang::{LoadError, LoadedModule, LoadedPlugin, ModuleId};
 use crate::lsp;
 
 use super::Exit;
@@ -36,6 +36,15 @@ impl lsp::Modules for FileLoader {
         read: &dyn Fn(&Path) -> io::Result<String>,
     ) -> Result<LoadedModule, LoadError> {
         loader::load(from, path, read)
+    }
+
+    fn plugin(
+        &self,
+        from: &ModuleId,
+        path: &str,
+        asked: &mut dyn FnMut(&Path),
+    ) -> Result<LoadedPlugin, LoadError> {
+        loader::plugin(from, path, asked)
     }
 }
 

@@ -6,6 +6,7 @@ pub mod fold;
 pub mod index;
 pub mod ir;
 mod loader;
+pub mod plugin;
 pub mod printer;
 mod resolve;
 pub mod settings;
@@ -18,7 +19,7 @@ use crate::base::{Diagnostic, Sources};
 /// Names that need no declaration.
 pub use resolve::{BUILTIN_FUNCTIONS, BUILTIN_TYPES};
 
-pub use loader::{LoadError, LoadedModule, Loader, MemoryLoader, ModuleId, root_id};
+pub use loader::{LoadError, LoadedModule, LoadedPlugin, Loader, MemoryLoader, ModuleId, root_id};
 
 /// What came of a source text.
 #[derive(Debug)]

@@ -9,6 +9,7 @@ pub mod execute;
 pub mod generate;
 pub mod grammar;
 pub mod perceptual;
+pub mod plugins;
 pub mod read;
 pub mod render;
 mod resident;

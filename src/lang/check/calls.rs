@@ -19,6 +19,11 @@ impl Body<'_, '_> {
         span: Span,
         want: Option<&Type>,
     ) -> Expr {
+        if let ast::ExprKind::Field(inner, name) = &callee.kind
+            && let Some(plugin) = self.plugin_named(inner)
+        {
+            return self.plugin_call(plugin, name, args, span);
+        }
         let found = match self.callee(callee, args, span, want) {
             Ok(target) => target,
             Err(done) => return done,
@@ -46,7 +51,7 @@ impl Body<'_, '_> {
         let Some(signature) = self.checker.signatures.get(&item).cloned() else {
             let declared = self.checker.item(item);
             let what = format!("a {}", declared.what());
-            if matches!(declared.kind, ItemKind::Const(_) | ItemKind::Type(_)) {
+            if matches!(declared.kind, ItemKind::Const(_) | ItemKind::Type(_) | ItemKind::Plugin(_)) {
                 self.not_callable(callee.span, &what);
             }
             self.skip(args);
@@ -70,6 +75,8 @@ impl Body<'_, '_> {
             Callable::Pipeline(pipeline) => {
                 Expr { kind: ExprKind::Call { pipeline, args }, ty: signature.result.clone(), span }
             }
+            // Functions of plugins are called through their plugin.
+            Callable::Plugin => Self::error_expr(span),
             Callable::Template(template) => Expr {
                 kind: ExprKind::Prompt { template, args },
                 ty: Type::Prompt(Box::new(signature.result.clone())),
@@ -163,14 +170,14 @@ impl Body<'_, '_> {
     }
 
     /// Checks arguments that lead nowhere, for the mistakes in them and for what they use.
-    fn skip(&mut self, args: &[Arg]) {
+    pub fn skip(&mut self, args: &[Arg]) {
         for arg in args {
             self.expr(&arg.value, None);
         }
     }
 
     /// Puts arguments into the parameters' order, with defaults for those left out.
-    fn arguments(&mut self, signature: &Signature, args: &[Arg], span: Span) -> Option<Vec<Expr>> {
+    pub fn arguments(&mut self, signature: &Signature, args: &[Arg], span: Span) -> Option<Vec<Expr>> {
         let mut slots: Vec<Option<Expr>> = vec![None; signature.params.len()];
         let mut given: Vec<Option<Span>> = vec![None; slots.len()];
         let mut failed = false;

@@ -11,3 +11,8 @@ mod strings;
 mod type_exprs;
 
 pub use build::parse;
+
+/// Whether a word cannot be a name.
+pub fn is_reserved(word: &str) -> bool {
+    errors::RESERVED.contains(&word)
+}
