@@ -2,7 +2,7 @@
 //!
 //! The folders are the map; an arrow of imports only ever goes upwards in this list
 //! (docs/architecture.md has the drawing):
-//! cli → test_runner → runtime → plan → lang, cli → lsp → plan, and runtime → bundle → models → nn →
+//! cli → test_runner → runtime → plan → lang, cli → lsp → plan, cli → plugins → lang, and runtime → bundle → models → nn →
 //! media → base.
 
 #![deny(unsafe_code)]

@@ -10,6 +10,7 @@ mod models;
 mod output;
 mod params;
 mod plan;
+mod plugin;
 mod progress;
 mod run;
 mod source;
@@ -41,6 +42,8 @@ enum Action {
     Check(check::Args),
     /// Show the execution plan of a pipeline
     Plan(plan::Args),
+    /// Write plugins: start one, make a component, look into one
+    Plugin(plugin::Args),
     /// Run the tests of .agpt files and compare snapshots
     Test(test::Args),
     /// List the models at hand, or show or verify one
@@ -104,6 +107,7 @@ fn dispatch(action: Action) -> Exit {
         Action::Chat(args) => chat::run(&args),
         Action::Check(args) => check::run(&args),
         Action::Plan(args) => plan::run(&args),
+        Action::Plugin(args) => plugin::run(&args),
         Action::Test(args) => test::run(&args),
         Action::Models(args) => models::run(&args),
         Action::Lsp(args) => lsp::run(&args),
