@@ -394,7 +394,7 @@ fn a_new_plugin_has_a_world_and_build_makes_a_component_for_it() {
               &path("loud-words.wasm")],
         );
         assert!(output.status.success(), "{}", stderr(&output));
-        let output = command(folder.path(), &["run", &path("use.agpt"), "--line", "hello"]);
+        let output = command(folder.path(), &["run", &path("example.agpt"), "--line", "hello"]);
         assert_eq!(String::from_utf8_lossy(&output.stdout), "hello\n", "{}", stderr(&output));
         // Without a world there is nothing to make.
         let output = command(

@@ -7,7 +7,16 @@ pub enum Language {
     C,
 }
 
-/// Names of WIT, crates and folders all at once.
+/// Words of WIT, which a world cannot have as its name.
+const WIT_WORDS: [&str; 43] = [
+    "as", "async", "bool", "borrow", "char", "constructor", "enum", "error-context", "export",
+    "f32", "f64", "flags", "from", "func", "future", "import", "include", "interface", "list",
+    "map", "option", "own", "package", "record", "resource", "result", "s16", "s32", "s64", "s8",
+    "static", "stream", "string", "tuple", "type", "u16", "u32", "u64", "u8", "use", "variant",
+    "with", "world",
+];
+
+/// Names of WIT, crates, folders and the language all at once.
 pub fn check_name(name: &str) -> Result<(), &'static str> {
     let words = name.split('-').all(|word| {
         word.starts_with(|c: char| c.is_ascii_lowercase())
@@ -15,6 +24,9 @@ pub fn check_name(name: &str) -> Result<(), &'static str> {
     });
     if !words {
         return Err("it is made of lower-case words with hyphens between them, such as title-case");
+    }
+    if WIT_WORDS.contains(&name) || crate::lang::syntax::is_reserved(name) {
+        return Err("it is a word of WIT or of agpt");
     }
     if name.len() > 64 {
         return Err("it is longer than 64 letters");
@@ -30,7 +42,7 @@ pub fn files(name: &str, language: Language) -> Vec<(&'static str, String)> {
     let mut files = vec![
         ("wit/plugin.wit", fill(include_str!("project/plugin.wit"))),
         ("wit/deps/agpt-plugin/agpt-plugin.wit", super::WIT.to_string()),
-        ("use.agpt", fill(include_str!("project/use.agpt"))),
+        ("example.agpt", fill(include_str!("project/example.agpt"))),
     ];
     match language {
         Language::Rust => {
