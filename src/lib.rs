@@ -2,7 +2,7 @@
 //!
 //! The folders are the map; an arrow of imports only ever goes upwards in this list
 //! (docs/architecture.md has the drawing):
-//! cli → test_runner → runtime → plan → lang, cli → lsp → plan, cli → docs → plan, lsp → package → lang, and runtime → bundle → models → nn →
+//! cli → test_runner → runtime → plan → lang, cli → lsp → plan, cli → docs → plan, lsp → package → lang, cli → plugins → lang, and runtime → bundle → models → nn →
 //! media → base.
 
 #![deny(unsafe_code)]
@@ -18,5 +18,6 @@ pub mod models;
 pub mod nn;
 pub mod package;
 pub mod plan;
+pub mod plugins;
 pub mod runtime;
 pub mod test_runner;

@@ -2,11 +2,13 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::bundle::embedded;
-use crate::lang::{LoadError, LoadedModule, Loader, ModuleId};
+use crate::lang::{LoadError, LoadedModule, LoadedPlugin, Loader, ModuleId};
 use crate::package::Packages;
 use crate::package::graph::tidy;
+use crate::plugins;
 
 /// `std/…` is embedded; `./…` and `../…` are files, relative to the file that uses them; `pkg/…`
 /// are files of packages. One for each compilation: it keeps what it has read of packages.
@@ -18,6 +20,10 @@ pub struct FileLoader {
 impl Loader for FileLoader {
     fn load(&self, from: &ModuleId, path: &str) -> Result<LoadedModule, LoadError> {
         load(&self.packages, from, path, &|file| std::fs::read_to_string(file))
+    }
+
+    fn plugin(&self, from: &ModuleId, path: &str) -> Result<LoadedPlugin, LoadError> {
+        plugin(from, path, &mut |_| {})
     }
 }
 
@@ -41,6 +47,42 @@ pub fn load(
         return Ok(LoadedModule { id: ModuleId(name.clone()), name, text, up: found.up });
     }
     Err(LoadError::NotFound { similar: standard_names() })
+}
+
+/// Reads a component beside the file that declares it; `asked` is told which file that is.
+pub fn plugin(
+    from: &ModuleId,
+    path: &str,
+    asked: &mut dyn FnMut(&Path),
+) -> Result<LoadedPlugin, LoadError> {
+    let folder = Path::new(&from.0).parent().unwrap_or(Path::new(""));
+    let file = tidy(&folder.join(path));
+    asked(&file);
+    match plugins::read(&file) {
+        Ok(Ok(component)) => {
+            let name = file.display().to_string();
+            Ok(LoadedPlugin { name, component: Arc::new(component) })
+        }
+        Ok(Err(reason)) => Err(LoadError::Unreadable(reason)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(LoadError::NotFound { similar: components(&file, path) })
+        }
+        Err(error) => Err(LoadError::Unreadable(error.to_string())),
+    }
+}
+
+/// The components beside a missing one, as one would write them.
+fn components(file: &Path, path: &str) -> Vec<String> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let prefix = path.rsplit_once('/').map_or(String::new(), |(prefix, _)| format!("{prefix}/"));
+    let entries = std::fs::read_dir(folder.unwrap_or(Path::new("."))).into_iter().flatten();
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let mut names: Vec<String> = names
+        .filter(|name| name.ends_with(".wasm"))
+        .map(|name| format!("{prefix}{name}"))
+        .collect();
+    names.sort();
+    names
 }
 
 fn standard_names() -> Vec<String> {

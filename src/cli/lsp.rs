@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use crate::lang::{LoadError, LoadedModule, ModuleId};
+use crate::lang::{LoadError, LoadedModule, LoadedPlugin, ModuleId};
 use crate::lsp;
 use crate::package::Packages;
 
@@ -41,6 +41,15 @@ impl lsp::Modules for Files {
         read: &dyn Fn(&Path) -> io::Result<String>,
     ) -> Result<LoadedModule, LoadError> {
         loader::load(packages, from, path, read)
+    }
+
+    fn plugin(
+        &self,
+        from: &ModuleId,
+        path: &str,
+        asked: &mut dyn FnMut(&Path),
+    ) -> Result<LoadedPlugin, LoadError> {
+        loader::plugin(from, path, asked)
     }
 }
 

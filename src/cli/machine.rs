@@ -2,6 +2,7 @@
 
 use crate::runtime::engine::{Budget, Choice, Device, Engine, Placement, Precision};
 use crate::runtime::error::RunError;
+use crate::runtime::plugins::Allow;
 
 #[derive(Debug, clap::Args)]
 pub struct Machine {
@@ -22,6 +23,10 @@ pub struct Machine {
     /// last [default: nothing is unloaded]
     #[arg(long, value_name = "[DEVICE=]SIZE", value_delimiter = ',')]
     memory: Vec<Budget>,
+    /// Give plugins what their file grants them: log, clock or random; NAME is the plugin
+    /// [default: all plugins]
+    #[arg(long, value_name = "[NAME=]GRANT", value_delimiter = ',')]
+    allow: Vec<Allow>,
     /// Seed of all randomness; the same seed gives the same result
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
@@ -45,6 +50,11 @@ impl Machine {
             precisions: self.dtype.clone(),
             budgets: self.memory.clone(),
         };
-        Engine::open(&self.model, placement)
+        let mut engine = Engine::open(&self.model, placement)?;
+        engine.plugins.allow(&self.allow);
+        if let Some(dirs) = directories::ProjectDirs::from("", "", "agpt") {
+            engine.plugins.keep_in(dirs.cache_dir().join("plugins"));
+        }
+        Ok(engine)
     }
 }

@@ -17,6 +17,7 @@ mod output;
 mod packages;
 mod params;
 mod plan;
+mod plugin;
 mod progress;
 mod run;
 mod source;
@@ -50,6 +51,8 @@ enum Action {
     Fmt(fmt::Args),
     /// Show the execution plan of a pipeline
     Plan(plan::Args),
+    /// Write plugins: start one, make a component, look into one
+    Plugin(plugin::Args),
     /// Run the tests of .agpt files and compare snapshots
     Test(test::Args),
     /// Make a folder for a new project or library
@@ -128,6 +131,7 @@ fn dispatch(action: Action) -> Exit {
         Action::Check(args) => check::run(&args),
         Action::Fmt(args) => fmt::run(&args),
         Action::Plan(args) => plan::run(&args),
+        Action::Plugin(args) => plugin::run(&args),
         Action::Test(args) => test::run(&args),
         Action::New(args) => new::run(&args),
         Action::Add(args) => packages::add(&args),

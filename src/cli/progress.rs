@@ -151,6 +151,10 @@ impl Events for Progress {
         }));
     }
 
+    fn plugin_said(&mut self, plugin: &str, line: &str) {
+        self.say(&format!("{plugin}: {line}"));
+    }
+
     fn finished(&mut self, path: &str, took: Duration) {
         if self.verbose {
             self.say(&format!("{path}: {:.2} s", took.as_secs_f64()));

@@ -172,6 +172,10 @@ impl Site<'_> {
                     self.value(module, &declared.value)
                 )
             }
+            ItemKind::Plugin(declared) => {
+                let path = declared.path.plain().unwrap_or_default();
+                format!("plugin {shown} = wasm {}", escape(&format!("{path:?}")))
+            }
             ItemKind::Use(_) | ItemKind::Test(_) => return,
         };
         let _ = write!(main, "<pre><code>{signature}</code></pre>");

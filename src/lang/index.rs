@@ -19,6 +19,7 @@ pub enum Kind {
     Type,
     Template,
     Pipeline,
+    Plugin,
     Parameter,
     /// A `let`, or the item of a comprehension.
     Value,

@@ -1,10 +1,14 @@
 //! The typed IR: what a checked program means, with every name resolved and every default,
 //! coercion and setting made explicit. Lowering to a plan needs nothing else.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use crate::base::{Literal, Medium, Span};
 
 pub use crate::base::Role;
 
+use super::plugin::{Component, Grant, Limits};
 use super::settings::Key;
 use super::types::Type;
 
@@ -71,6 +75,17 @@ pub enum CheckKind {
     Expect { sides: Option<(String, String)> },
     /// The field is as it was before.
     Snapshot,
+}
+
+/// A declared plugin.
+#[derive(Debug, Clone)]
+pub struct Plugin {
+    pub name: String,
+    pub component: Arc<Component>,
+    pub limits: Limits,
+    /// What the file gives it; whoever runs it must allow the same.
+    pub grants: BTreeSet<Grant>,
+    pub span: Span,
 }
 
 #[derive(Debug, Clone)]
@@ -174,6 +189,13 @@ pub enum ExprKind {
     /// All arguments present and in parameter order.
     Call {
         pipeline: PipelineId,
+        args: Vec<Expr>,
+    },
+    /// A function of a plugin, by its place among the component's. All arguments present and in
+    /// parameter order.
+    Plugin {
+        plugin: Arc<Plugin>,
+        function: usize,
         args: Vec<Expr>,
     },
     /// A template applied: a prompt value. All arguments present and in parameter order.

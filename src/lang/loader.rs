@@ -1,6 +1,9 @@
 //! Where the texts of modules come from: the caller's business, behind one trait.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::plugin::Component;
 
 /// Names a module once and for all: two `use` paths that mean the same file give equal ids.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -26,6 +29,14 @@ pub struct PackageError {
     pub help: Option<String>,
 }
 
+/// A component that a `plugin` declaration names.
+#[derive(Debug, Clone)]
+pub struct LoadedPlugin {
+    /// The name that diagnostics show, such as a path.
+    pub name: String,
+    pub component: Arc<Component>,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LoadError {
     /// There is none; `similar` are paths that exist, for a did-you-mean.
@@ -43,6 +54,9 @@ pub trait Loader {
     /// Finds the module that `path`, as written after `use` in module `from`, means. The root
     /// file has the id [`root_id`].
     fn load(&self, from: &ModuleId, path: &str) -> Result<LoadedModule, LoadError>;
+
+    /// Reads the component at `path`, as written in a `plugin` declaration of module `from`.
+    fn plugin(&self, from: &ModuleId, path: &str) -> Result<LoadedPlugin, LoadError>;
 }
 
 /// The id of the root file: the name that it was compiled under.
@@ -55,12 +69,19 @@ pub fn root_id(root_name: &str) -> ModuleId {
 #[derive(Debug, Clone, Default)]
 pub struct MemoryLoader {
     modules: BTreeMap<String, String>,
+    plugins: BTreeMap<String, Arc<Component>>,
 }
 
 impl MemoryLoader {
     #[must_use]
     pub fn with(mut self, path: &str, text: &str) -> Self {
         self.modules.insert(normal("", path), text.to_string());
+        self
+    }
+
+    #[must_use]
+    pub fn with_plugin(mut self, path: &str, component: Component) -> Self {
+        self.plugins.insert(normal("", path), Arc::new(component));
         self
     }
 }
@@ -106,6 +127,15 @@ impl Loader for MemoryLoader {
                     })
                     .collect(),
             }),
+        }
+    }
+
+    fn plugin(&self, from: &ModuleId, path: &str) -> Result<LoadedPlugin, LoadError> {
+        let folder = from.0.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let name = normal(folder, path);
+        match self.plugins.get(&name) {
+            Some(component) => Ok(LoadedPlugin { component: component.clone(), name }),
+            None => Err(LoadError::NotFound { similar: Vec::new() }),
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod interface;
 pub mod ir;
 pub mod json;
 mod loader;
+pub mod plugin;
 pub mod printer;
 mod resolve;
 pub mod settings;
@@ -21,7 +22,9 @@ use crate::base::{Diagnostic, Sources};
 /// Names that need no declaration.
 pub use resolve::{BUILTIN_FUNCTIONS, BUILTIN_TYPES};
 
-pub use loader::{LoadError, LoadedModule, Loader, MemoryLoader, ModuleId, PackageError, root_id};
+pub use loader::{
+    LoadError, LoadedModule, LoadedPlugin, Loader, MemoryLoader, ModuleId, PackageError, root_id,
+};
 
 /// What came of a source text.
 #[derive(Debug)]

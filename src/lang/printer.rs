@@ -221,6 +221,11 @@ impl Printer<'_> {
                 let name = if *after { "after" } else { "before" };
                 format!("{name}({}, {})", self.expr(text), self.expr(mark))
             }
+            ExprKind::Plugin { plugin, function, args } => {
+                let args: Vec<String> = args.iter().map(|arg| self.expr(arg)).collect();
+                let called = &plugin.component.functions[*function].name;
+                format!("plugin {}.{called}({})", plugin.name, args.join(", "))
+            }
             ExprKind::Chat(turns) => {
                 let turns: Vec<String> = turns.iter().map(|turn| self.spoken(turn)).collect();
                 format!("chat({})", turns.join("; "))

@@ -63,7 +63,7 @@ fn words(words: &[&str], kind: CompletionItemKind) -> impl Iterator<Item = Compl
 fn item(index: &Index, name: &str, definition: &Definition) -> CompletionItem {
     let meaning = index.meaning(definition);
     let kind = match meaning.kind {
-        Kind::Module => CompletionItemKind::MODULE,
+        Kind::Module | Kind::Plugin => CompletionItemKind::MODULE,
         Kind::Const => CompletionItemKind::CONSTANT,
         Kind::Type => CompletionItemKind::STRUCT,
         Kind::Template => CompletionItemKind::INTERFACE,

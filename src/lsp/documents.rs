@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::base::{Diagnostic, SourceFile, SourceId, Span};
 use crate::lang::index::Index;
-use crate::lang::{self, Compilation, LoadError, LoadedModule, Loader, ModuleId};
+use crate::lang::{self, Compilation, LoadError, LoadedModule, LoadedPlugin, Loader, ModuleId};
 use crate::package::Packages;
 use crate::plan;
 
@@ -27,6 +27,14 @@ pub trait Modules {
         path: &str,
         read: &dyn Fn(&Path) -> io::Result<String>,
     ) -> Result<LoadedModule, LoadError>;
+
+    /// Reads the component that a `plugin` names, and tells the file that it looked for.
+    fn plugin(
+        &self,
+        from: &ModuleId,
+        path: &str,
+        asked: &mut dyn FnMut(&Path),
+    ) -> Result<LoadedPlugin, LoadError>;
 }
 
 /// Takes what is open in the editor before what is on the disk.
@@ -45,6 +53,12 @@ impl Loader for BufferLoader<'_> {
             let open = self.texts.get(&name).cloned();
             self.asked.borrow_mut().insert(name);
             open.map_or_else(|| std::fs::read_to_string(file), Ok)
+        })
+    }
+
+    fn plugin(&self, from: &ModuleId, path: &str) -> Result<LoadedPlugin, LoadError> {
+        self.modules.plugin(from, path, &mut |file| {
+            self.asked.borrow_mut().insert(file.display().to_string());
         })
     }
 }

@@ -40,6 +40,7 @@ pub fn symbols(analysis: &Analysis) -> Vec<DocumentSymbol> {
             ItemKind::Type(_) => SymbolKind::STRUCT,
             ItemKind::Template(_) => SymbolKind::INTERFACE,
             ItemKind::Pipeline(_) => SymbolKind::FUNCTION,
+            ItemKind::Plugin(_) => SymbolKind::MODULE,
             ItemKind::Test(_) => SymbolKind::EVENT,
         };
         let from = locals.partition_point(|local| local.span.start < item.span.start);

@@ -1,12 +1,15 @@
 //! The graph itself. Nodes are operations with one result, edges carry that result to a
 //! numbered port of the consumer.
 
+use std::sync::Arc;
+
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 
 use crate::base::{Literal, Medium, Pattern, Reply, Role, Span};
-use crate::lang::ir::{BinaryOp, Measure, UnaryOp};
+use crate::lang::ir::{self, BinaryOp, Measure, UnaryOp};
+use crate::lang::plugin::Function;
 use crate::lang::settings::Key;
 use crate::lang::types::{Seconds, Type};
 
@@ -84,6 +87,8 @@ pub enum Op {
     Cut {
         after: bool,
     },
+    /// One port per argument of the plugin's function.
+    Plugin(PluginCall),
     /// One port per hole. → a prompt
     Render {
         turns: Vec<RenderTurn>,
@@ -122,6 +127,35 @@ pub enum Held {
     Lasting(Seconds),
 }
 
+/// A function of a component, with what it may use.
+#[derive(Debug, Clone)]
+pub struct PluginCall {
+    pub plugin: Arc<ir::Plugin>,
+    /// A place among the component's functions.
+    pub function: usize,
+}
+
+impl PluginCall {
+    pub fn function(&self) -> &Function {
+        &self.plugin.component.functions[self.function]
+    }
+
+    /// `loudness.measure`
+    pub fn name(&self) -> String {
+        format!("{}.{}", self.plugin.name, self.function().name)
+    }
+}
+
+/// Two calls are alike where the same code may do the same, whatever the plugin is called.
+impl PartialEq for PluginCall {
+    fn eq(&self, other: &PluginCall) -> bool {
+        self.function == other.function
+            && self.plugin.component.digest == other.plugin.component.digest
+            && self.plugin.limits == other.plugin.limits
+            && self.plugin.grants == other.plugin.grants
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub enum RenderTurn {
     Says {
@@ -145,6 +179,8 @@ impl Op {
     pub fn is_pure(&self) -> bool {
         match self {
             Op::Generate { .. } | Op::Decode { .. } | Op::Pick | Op::Map(_) => false,
+            // Without grants a component sees its arguments and nothing else.
+            Op::Plugin(call) => call.plugin.grants.is_empty(),
             Op::Input(_)
             | Op::Literal(_)
             | Op::File { .. }
@@ -191,6 +227,7 @@ impl Op {
             Op::Pick => "pick",
             Op::Cut { after: true } => "after",
             Op::Cut { after: false } => "before",
+            Op::Plugin(_) => "plugin",
             Op::Render { .. } => "render",
             Op::Generate { .. } => "generate",
             Op::Decode { .. } => "decode",

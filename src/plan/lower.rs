@@ -14,7 +14,7 @@ use crate::lang::json;
 use crate::lang::settings::Key;
 use crate::lang::types::Type;
 
-use super::graph::{Held, Input, Node, Op, Plan, RenderPart, RenderTurn};
+use super::graph::{Held, Input, Node, Op, Plan, PluginCall, RenderPart, RenderTurn};
 
 /// Calls are inlined, so a few lines could ask for an enormous graph.
 const MAX_NODES: usize = 100_000;
@@ -233,6 +233,11 @@ impl Lowering<'_> {
             ExprKind::Cut { after, text, mark } => {
                 let operands = [self.expr(frame, text)?, self.expr(frame, mark)?];
                 self.add(frame, Op::Cut { after: *after }, ty, span, &operands)
+            }
+            ExprKind::Plugin { plugin, function, args } => {
+                let operands = self.exprs(frame, args)?;
+                let call = PluginCall { plugin: plugin.clone(), function: *function };
+                self.add(frame, Op::Plugin(call), ty, span, &operands)
             }
             ExprKind::Chat(turns) => {
                 let mut ports = Vec::new();

@@ -7,5 +7,5 @@ pub mod lower;
 pub mod passes;
 pub mod print;
 
-pub use graph::{Input, Node, Op, Plan, RenderPart, RenderTurn};
+pub use graph::{Input, Node, Op, Plan, PluginCall, RenderPart, RenderTurn};
 pub use lower::{lower, lower_test};

@@ -14,6 +14,7 @@ use super::components::loader::{Loader, Place};
 use super::components::placement::Bytes;
 use super::error::{Failure, RunError};
 use super::events::{Events, Loaded, Unloaded};
+use super::plugins::Plugins;
 use super::resident::Resident;
 use super::roles::{Detokenizer, Tokenizer};
 use super::settings::Settings;
@@ -46,6 +47,7 @@ pub struct Engine {
     pub(super) spellings: Option<Arc<Spellings>>,
     pub(super) automata: HashMap<String, Arc<Automaton>>,
     pub(super) resident: Resident,
+    pub plugins: Plugins,
     tokenizers: BTreeMap<Medium, Box<dyn Tokenizer>>,
     detokenizers: BTreeMap<Medium, Box<dyn Detokenizer>>,
 }
@@ -64,6 +66,7 @@ impl Engine {
             spellings: None,
             automata: HashMap::new(),
             resident: Resident::default(),
+            plugins: Plugins::default(),
             tokenizers: BTreeMap::new(),
             detokenizers: BTreeMap::new(),
         })
@@ -78,8 +81,10 @@ impl Engine {
         format!("{}@{}", self.bundle.name(), self.bundle.manifest_digest().short())
     }
 
-    /// Checks, before anything is loaded, that the model has every component the plan may need.
+    /// Checks, before anything is loaded, that the model has every component the plan may need,
+    /// and that its plugins are allowed what they are granted.
     pub fn admits(&self, plan: &Plan) -> Result<(), RunError> {
+        self.plugins.admits(plan)?;
         self.admits_within(plan, None)
     }
 

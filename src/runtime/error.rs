@@ -12,6 +12,7 @@ use crate::plan::arith::ArithError;
 
 use super::components::device::Device;
 use super::components::placement::{Bytes, Precision};
+use super::plugins::PluginError;
 
 /// The cause of a failed run.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +96,8 @@ pub enum Failure {
     Plan(Box<Diagnostic>),
     #[error("{path} is no snapshot: {reason}")]
     Snapshot { path: PathBuf, reason: String },
+    #[error(transparent)]
+    Plugin(Box<PluginError>),
     #[error("the run was cancelled")]
     Cancelled,
     #[error("a {0} stands where the plan promised a {1} (a defect of agpt)")]
@@ -130,6 +133,7 @@ impl Failure {
             Failure::Output { .. } => "E0709",
             Failure::Plan(_) => "E0601",
             Failure::Snapshot { .. } => "E0804",
+            Failure::Plugin(error) => error.code(),
             Failure::Cancelled => "E0710",
             Failure::Defect(..) => "E0799",
         }
@@ -168,6 +172,7 @@ impl Failure {
                 "restore it, or remove it and accept a new one with `agpt test --update`"
                     .to_string()
             }
+            Failure::Plugin(error) => error.help(),
             Failure::Defect(..) => "please report it with the source file".to_string(),
             _ => return None,
         })

@@ -31,6 +31,9 @@ pub trait Events {
     /// The language model has read a prompt and written a reply.
     fn generated(&mut self, _record: &Generated) {}
 
+    /// A plugin that may do so has written a line.
+    fn plugin_said(&mut self, _plugin: &str, _line: &str) {}
+
     /// The node that began last has its value.
     fn finished(&mut self, _path: &str, _took: Duration) {}
 

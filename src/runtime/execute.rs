@@ -22,6 +22,7 @@ use super::error::{Failure, RunError};
 use super::events::Events;
 use super::json;
 use super::perceptual;
+use super::plugins::Call;
 use super::read;
 use super::render::{self, scalar, text_of};
 use super::semantic::Request;
@@ -333,6 +334,11 @@ impl Executor<'_> {
             Op::Render { turns, out } => {
                 let turns = render::turns(turns, values)?;
                 Value::Prompt(Arc::new(Prompt { turns, out: out.clone() }))
+            }
+            Op::Plugin(call) => {
+                let address = format!("{}{}", frame.row, node.path);
+                let random = Stream::new(self.seed, &address);
+                self.engine.plugins.call(Call { call, args: values, random }, self.events)?
             }
             Op::Generate { reply, settings, held } => {
                 let Some((Value::Prompt(prompt), given)) = values.split_first() else {

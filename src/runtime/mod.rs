@@ -11,6 +11,7 @@ pub mod generate;
 pub mod grammar;
 mod json;
 pub mod perceptual;
+pub mod plugins;
 pub mod read;
 pub mod render;
 mod resident;

@@ -2,7 +2,7 @@
 
 use crate::base::{Diagnostic, Span};
 use crate::lang::ir::{Expr, ExprKind};
-use crate::lang::resolve::{BUILTIN_FUNCTIONS, Target};
+use crate::lang::resolve::{BUILTIN_FUNCTIONS, Target, outside_package};
 use crate::lang::syntax::ast::{self, Arg, ItemKind};
 use crate::lang::types::Type;
 use crate::lang::words::listing;
@@ -19,6 +19,11 @@ impl Body<'_, '_> {
         span: Span,
         want: Option<&Type>,
     ) -> Expr {
+        if let ast::ExprKind::Field(inner, name) = &callee.kind
+            && let Some(plugin) = self.plugin_named(inner)
+        {
+            return self.plugin_call(plugin, name, args, span);
+        }
         let found = match self.callee(callee, args, span, want) {
             Ok(target) => target,
             Err(done) => return done,
@@ -46,7 +51,8 @@ impl Body<'_, '_> {
         let Some(signature) = self.checker.signatures.get(&item).cloned() else {
             let declared = self.checker.item(item);
             let what = format!("a {}", declared.what());
-            if matches!(declared.kind, ItemKind::Const(_) | ItemKind::Type(_)) {
+            if matches!(declared.kind, ItemKind::Const(_) | ItemKind::Type(_) | ItemKind::Plugin(_))
+            {
                 self.not_callable(callee.span, &what);
             }
             self.skip(args);
@@ -70,6 +76,8 @@ impl Body<'_, '_> {
             Callable::Pipeline(pipeline) => {
                 Expr { kind: ExprKind::Call { pipeline, args }, ty: signature.result.clone(), span }
             }
+            // Functions of plugins are called through their plugin.
+            Callable::Plugin => Self::error_expr(span),
             Callable::Template(template) => Expr {
                 kind: ExprKind::Prompt { template, args },
                 ty: Type::Prompt(Box::new(signature.result.clone())),
@@ -163,14 +171,19 @@ impl Body<'_, '_> {
     }
 
     /// Checks arguments that lead nowhere, for the mistakes in them and for what they use.
-    fn skip(&mut self, args: &[Arg]) {
+    pub fn skip(&mut self, args: &[Arg]) {
         for arg in args {
             self.expr(&arg.value, None);
         }
     }
 
     /// Puts arguments into the parameters' order, with defaults for those left out.
-    fn arguments(&mut self, signature: &Signature, args: &[Arg], span: Span) -> Option<Vec<Expr>> {
+    pub fn arguments(
+        &mut self,
+        signature: &Signature,
+        args: &[Arg],
+        span: Span,
+    ) -> Option<Vec<Expr>> {
         let mut slots: Vec<Option<Expr>> = vec![None; signature.params.len()];
         let mut given: Vec<Option<Span>> = vec![None; slots.len()];
         let mut failed = false;
@@ -420,23 +433,9 @@ impl Body<'_, '_> {
 
     /// A package reads its own files only.
     fn stays_in_package(&mut self, path: &str, span: Span) {
-        let Some(up) = self.checker.resolved.modules[self.module].up else { return };
-        let mut depth = i64::try_from(up).unwrap_or(i64::MAX);
-        let mut inside = !path.starts_with('/') && !path.contains(['\\', ':']);
-        for part in path.split('/') {
-            match part {
-                "" | "." => {}
-                ".." => depth -= 1,
-                _ => depth += 1,
-            }
-            inside &= depth >= 0;
-        }
-        if !inside {
-            self.error(
-                Diagnostic::error("E1009", "this file is outside of the package")
-                    .label(span, "a package reads its own files only")
-                    .help("put the file into the package's folder"),
-            );
+        let up = self.checker.resolved.modules[self.module].up;
+        if let Some(diagnostic) = outside_package(up, path, span) {
+            self.error(diagnostic);
         }
     }
 

@@ -33,6 +33,7 @@ impl Checker<'_> {
                 let at = ItemRef { module, item: place };
                 match &item.kind {
                     ItemKind::Use(_) | ItemKind::Test(_) => {}
+                    ItemKind::Plugin(declared) => self.plugin(at, declared),
                     ItemKind::Type(declared) => {
                         self.type_of(at, declared.name.span);
                     }

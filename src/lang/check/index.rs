@@ -144,6 +144,10 @@ impl Checker<'_> {
         let Some(name) = item.name() else { return };
         let (kind, line, ty) = match &item.kind {
             ItemKind::Use(_) | ItemKind::Test(_) => return,
+            ItemKind::Plugin(_) => {
+                let line = self.plugin_line(at).unwrap_or_else(|| format!("plugin {}", name.text));
+                (Kind::Plugin, line, None)
+            }
             ItemKind::Type(_) => {
                 let line = match self.types.get(&at) {
                     Some(Slot::Done(ty)) => format!("type {} = {ty}", name.text),

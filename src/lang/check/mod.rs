@@ -11,6 +11,7 @@ mod lists;
 mod matching;
 mod operators;
 mod order;
+mod plugin;
 mod template;
 mod test;
 mod type_exprs;
@@ -38,6 +39,8 @@ enum Slot<T> {
 enum Callable {
     Pipeline(ir::PipelineId),
     Template(ir::TemplateId),
+    /// A function of a plugin, which is no declaration of its own.
+    Plugin,
 }
 
 /// What a caller needs to know of a pipeline or template.
@@ -59,6 +62,7 @@ struct Checker<'a> {
     /// How many types or constants are being worked out inside of each other.
     chain: usize,
     signatures: HashMap<ItemRef, Rc<Signature>>,
+    plugins: HashMap<ItemRef, plugin::Declared>,
     pipelines: Vec<ir::Pipeline>,
     templates: Vec<ir::Template>,
     /// Tests of the root file, with their places in it.
@@ -82,6 +86,7 @@ pub fn check(
         consts: HashMap::new(),
         chain: 0,
         signatures: HashMap::new(),
+        plugins: HashMap::new(),
         pipelines: Vec::new(),
         templates: Vec::new(),
         tests: Vec::new(),

@@ -41,7 +41,7 @@ pub fn order(checker: &mut Checker<'_>) -> Order {
         .filter(|signature| signature.item.module == 0)
         .filter_map(|signature| match signature.callable {
             Callable::Pipeline(id) => Some((signature.item.item, id)),
-            Callable::Template(_) => None,
+            Callable::Template(_) | Callable::Plugin => None,
         })
         .collect();
     entries.sort_unstable();
@@ -118,6 +118,7 @@ pub fn program(
                 let new = PipelineId(renumber.pipelines.len() as u32);
                 renumber.pipelines.insert(*id, new);
             }
+            Callable::Plugin => {}
             Callable::Template(id) => {
                 let new = TemplateId(renumber.templates.len() as u32);
                 renumber.templates.insert(*id, new);
@@ -135,6 +136,7 @@ pub fn program(
                     out.pipelines.push(pipeline);
                 }
             }
+            Callable::Plugin => {}
             Callable::Template(id) => {
                 if let Some(mut template) = templates[id.0 as usize].take() {
                     renumber.spoken(&mut template.turns);
@@ -225,6 +227,7 @@ impl Renumber {
                 *pipeline = self.pipelines.get(pipeline).copied().unwrap_or(*pipeline);
                 self.exprs(args);
             }
+            ExprKind::Plugin { args, .. } => self.exprs(args),
             ExprKind::Prompt { template, args } => {
                 *template = self.templates.get(template).copied().unwrap_or(*template);
                 self.exprs(args);

@@ -25,6 +25,7 @@ impl<'a> Formatter<'a> {
             Rule::const_decl => Self::binding,
             Rule::type_decl => Self::type_decl,
             Rule::template_decl | Rule::pipeline_decl => Self::callable,
+            Rule::plugin_decl => Self::plugin_decl,
             Rule::test_decl => Self::test_decl,
             _ => return Err(unknown),
         };
@@ -129,6 +130,31 @@ impl<'a> Formatter<'a> {
         }
         let gap = self.gap_inside(&inner);
         gap.newline || !gap.notes.is_empty()
+    }
+
+    /// `plugin name = wasm "file.wasm" { memory: 64MiB }`
+    fn plugin_decl(&mut self, parts: &mut Parts<'a>) -> Done {
+        self.leaf(&parts.next()?)?;
+        self.document.text(" ");
+        self.token("=")?;
+        let kind = parts.next()?;
+        self.spaced(|this| this.leaf(&kind))?;
+        self.document.text(" ");
+        self.leaf(&parts.next()?)?;
+        let Some(settings) = parts.next_if(Rule::plugin_settings) else { return Ok(()) };
+        self.document.text(" ");
+        let items = Parts::of(self, settings).items()?;
+        self.list(items, List::SETTINGS, |this, setting| {
+            let mut parts = Parts::of(this, setting);
+            this.leaf(&parts.next()?)?;
+            this.token(":")?;
+            let value = parts.next()?;
+            this.spaced(|this| match value.as_rule() {
+                Rule::size => this.leaf(&value),
+                _ => this.expr(value),
+            })?;
+            parts.end()
+        })
     }
 
     fn test_decl(&mut self, parts: &mut Parts<'a>) -> Done {

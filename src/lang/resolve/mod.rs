@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use crate::base::{Diagnostic, SourceId, Sources, Span};
 
-use super::loader::{LoadError, Loader, ModuleId, root_id};
+use super::loader::{LoadError, LoadedPlugin, Loader, ModuleId, root_id};
 use super::syntax::{self, ast};
 use super::words::nearest;
 
@@ -67,6 +67,8 @@ pub struct Module {
     pub imports: Vec<Import>,
     /// What each `use` led to, by place among the file's items.
     pub uses: HashMap<usize, Option<ModuleIndex>>,
+    /// What each `plugin` names, by place among the file's items, where it could be read.
+    pub plugins: HashMap<usize, LoadedPlugin>,
 }
 
 #[derive(Debug, Default)]
@@ -143,6 +145,9 @@ pub fn resolve(
             uses.insert(place, target);
         }
         modules[next].uses = uses;
+        let module = &modules[next];
+        let found = plugins(&module.file, module.up, &ids[next], loader, diagnostics);
+        modules[next].plugins = found;
         next += 1;
     }
     let mut resolved = Resolved { modules };
@@ -170,6 +175,99 @@ fn read(
         names: HashMap::new(),
         imports: Vec::new(),
         uses: HashMap::new(),
+        plugins: HashMap::new(),
+    }
+}
+
+/// Why a path leads out of the package that says it, `up` folders below the package's own.
+pub fn outside_package(up: Option<usize>, path: &str, span: Span) -> Option<Diagnostic> {
+    let mut depth = i64::try_from(up?).unwrap_or(i64::MAX);
+    let mut inside = !path.starts_with('/') && !path.contains(['\\', ':']);
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => depth -= 1,
+            _ => depth += 1,
+        }
+        inside &= depth >= 0;
+    }
+    (!inside).then(|| {
+        Diagnostic::error("E1009", "this file is outside of the package")
+            .label(span, "a package reads its own files only")
+            .help("put the file into the package's folder")
+    })
+}
+
+/// Reads the components that a file names.
+fn plugins(
+    file: &ast::File,
+    up: Option<usize>,
+    id: &ModuleId,
+    loader: &dyn Loader,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> HashMap<usize, LoadedPlugin> {
+    let mut loaded = HashMap::new();
+    for (place, item) in file.items.iter().enumerate() {
+        let ast::ItemKind::Plugin(item) = &item.kind else { continue };
+        if item.format.text != "wasm" {
+            diagnostics.push(
+                Diagnostic::error("E0901", format!("`{}` is no kind of plugin", item.format.text))
+                    .label(item.format.span, "not known")
+                    .help("plugins are WebAssembly components: `wasm \"file.wasm\"`"),
+            );
+            continue;
+        }
+        let Some(path) = item.path.plain().filter(|path| !path.is_empty()) else {
+            diagnostics.push(
+                Diagnostic::error("E0901", "the path of a plugin is a plain text")
+                    .label(item.path.span, "empty, or with a hole")
+                    .help("write the path of its component, taken from the folder of this file"),
+            );
+            continue;
+        };
+        if let Some(diagnostic) = outside_package(up, &path, item.path.span) {
+            diagnostics.push(diagnostic);
+            continue;
+        }
+        match loader.plugin(id, &path) {
+            Ok(plugin) => drop(loaded.insert(place, plugin)),
+            Err(error) => diagnostics.push(no_plugin(item, &path, &error)),
+        }
+    }
+    loaded
+}
+
+fn no_plugin(item: &ast::Plugin, path: &str, error: &LoadError) -> Diagnostic {
+    let name = &item.name.text;
+    match error {
+        LoadError::NotFound { similar } => {
+            let diagnostic = Diagnostic::error(
+                "E0901",
+                format!("the component of plugin `{name}` is not there: {path}"),
+            )
+            .label(item.path.span, "no such file");
+            match nearest(path, similar.iter().map(String::as_str)) {
+                Some(near) => diagnostic.help(format!("did you mean \"{near}\"?")),
+                None => diagnostic.help("the path is taken from the folder of this file"),
+            }
+        }
+        LoadError::Unreadable(reason) => {
+            let diagnostic = Diagnostic::error(
+                "E0901",
+                format!("the component of plugin `{name}` cannot be used: {reason}"),
+            );
+            diagnostic
+                .label(item.path.span, "this file")
+                .help("`agpt plugin inspect FILE` shows what is in a component")
+        }
+        LoadError::Package(error) => {
+            let diagnostic = Diagnostic::error(error.code, error.message.clone())
+                .label(item.path.span, "this file");
+            match &error.help {
+                Some(help) => diagnostic.help(help.clone()),
+                None => diagnostic,
+            }
+        }
     }
 }
 

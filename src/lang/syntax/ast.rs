@@ -52,6 +52,7 @@ pub enum ItemKind {
     Type(TypeDecl),
     Template(Template),
     Pipeline(Pipeline),
+    Plugin(Plugin),
     Test(Test),
 }
 
@@ -64,6 +65,7 @@ impl Item {
             ItemKind::Type(item) => Some(&item.name),
             ItemKind::Template(item) => Some(&item.name),
             ItemKind::Pipeline(item) => Some(&item.name),
+            ItemKind::Plugin(item) => Some(&item.name),
         }
     }
 
@@ -75,6 +77,7 @@ impl Item {
             ItemKind::Type(_) => "type",
             ItemKind::Template(_) => "template",
             ItemKind::Pipeline(_) => "pipeline",
+            ItemKind::Plugin(_) => "plugin",
             ItemKind::Test(_) => "test",
         }
     }
@@ -153,6 +156,30 @@ pub struct Pipeline {
     pub params: Vec<Param>,
     pub ret: TypeExpr,
     pub body: Block,
+}
+
+/// `plugin name = wasm "file.wasm" { … }`
+#[derive(Debug, Clone)]
+pub struct Plugin {
+    pub name: Ident,
+    /// The word before the path.
+    pub format: Ident,
+    pub path: StringLit,
+    pub settings: Vec<PluginSetting>,
+}
+
+#[derive(Debug, Clone)]
+pub struct PluginSetting {
+    pub name: Ident,
+    pub value: PluginValue,
+    pub span: Span,
+}
+
+#[derive(Debug, Clone)]
+pub enum PluginValue {
+    /// `64MiB`, in bytes.
+    Size(u64, Span),
+    Expr(Expr),
 }
 
 /// `test "…" with { … } { … }`

@@ -7,7 +7,8 @@ use crate::base::{Diagnostic, SourceId, Span};
 
 use super::ast::{
     Block, Comment, Const, Expr, ExprKind, File, Ident, Item, ItemKind, Let, Param, Part, Pipeline,
-    Spoken, Template, Test, TestStep, Turn, TypeDecl, TypeExpr, TypeKind, Use, UseName,
+    Plugin, PluginSetting, PluginValue, Spoken, Template, Test, TestStep, Turn, TypeDecl, TypeExpr,
+    TypeKind, Use, UseName,
 };
 use super::errors;
 use super::scan::{self, Segment};
@@ -144,6 +145,7 @@ impl Builder<'_> {
             }
             Rule::template_decl => ItemKind::Template(self.template_decl(parts)?),
             Rule::pipeline_decl => ItemKind::Pipeline(self.pipeline_decl(parts)?),
+            Rule::plugin_decl => ItemKind::Plugin(self.plugin_decl(parts)?),
             Rule::test_decl => ItemKind::Test(self.test_decl(parts)?),
             _ => return None,
         };
@@ -246,6 +248,25 @@ impl Builder<'_> {
         let ret = self.result_type(mark, &name, "pipeline");
         let body = self.block(parts.next()?, Some(&name));
         Some(Pipeline { name, params, ret, body })
+    }
+
+    fn plugin_decl(&mut self, mut parts: Pairs<'_, Rule>) -> Option<Plugin> {
+        let name = self.ident(&parts.next()?);
+        let format = self.ident(&parts.next()?);
+        let path = self.string(parts.next()?);
+        let mut settings = Vec::new();
+        for pair in parts.next().into_iter().flat_map(content) {
+            let span = self.span(&pair);
+            let mut inner = pair.into_inner();
+            let (Some(name), Some(value)) = (inner.next(), inner.next()) else { continue };
+            let name = self.ident(&name);
+            let value = match value.as_rule() {
+                Rule::size => PluginValue::Size(size(value.as_str()), self.span(&value)),
+                _ => PluginValue::Expr(self.expr(value)),
+            };
+            settings.push(PluginSetting { name, value, span });
+        }
+        Some(Plugin { name, format, path, settings })
     }
 
     fn test_decl(&mut self, mut parts: Pairs<'_, Rule>) -> Option<Test> {
@@ -442,6 +463,17 @@ impl Builder<'_> {
         self.error(diagnostic);
         Expr::new(ExprKind::Error, end)
     }
+}
+
+/// The bytes of `64MiB`; a number that is too large is as large as can be, and refused later.
+fn size(text: &str) -> u64 {
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    let unit = match text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '_') {
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        _ => 1 << 30,
+    };
+    digits.parse::<u64>().ok().and_then(|count| count.checked_mul(unit)).unwrap_or(u64::MAX)
 }
 
 /// The words of a source text with their offsets, comments skipped.

@@ -9,13 +9,12 @@ use super::build::{Rule, words};
 use super::scan::{self, STARTS, Segment};
 
 /// Words kept for later versions, with what they will do.
-const LATER: [(&str, &str); 3] = [
-    ("plugin", "plugins come with a later version"),
+const LATER: [(&str, &str); 2] = [
     ("try", "a run stops at its first error for now"),
     ("within", "resource limits come with a later version"),
 ];
 
-const RESERVED: [&str; 29] = [
+pub const RESERVED: [&str; 29] = [
     "use", "pub", "const", "type", "template", "pipeline", "let", "return", "if", "else", "for",
     "in", "and", "or", "not", "true", "false", "none", "generate", "encode", "decode", "as",
     "match", "plugin", "test", "try", "expect", "snapshot", "within",
@@ -38,7 +37,7 @@ pub fn before_parsing(source: SourceId, base: usize, text: &str) -> Option<Diagn
             let start = base + text.len() - text.trim_start().len();
             let end = start + text[start - base..].chars().next().map_or(0, char::len_utf8);
             return Some(outside(Span::new(source, start, end)).help(
-                "a file is a list of declarations: use, const, type, template, pipeline, test",
+                "a file is a list of declarations: use, const, type, template, pipeline, plugin, test",
             ));
         }
     };
@@ -58,8 +57,10 @@ pub fn before_parsing(source: SourceId, base: usize, text: &str) -> Option<Diagn
         "import" | "from" | "include" => "other modules are named with `use`".to_string(),
         _ => match nearest(word, STARTS) {
             Some(near) => return Some(diagnostic.did_you_mean(near)),
-            None => "a file is a list of declarations: use, const, type, template, pipeline, test"
-                .to_string(),
+            None => {
+                "a file is a list of declarations: use, const, type, template, pipeline, plugin, test"
+                    .to_string()
+            }
         },
     };
     Some(diagnostic.help(help))
@@ -167,7 +168,10 @@ fn token(text: &str) -> &str {
 
 /// Whether a word is followed by a new name.
 fn names_something(word: Option<&str>) -> bool {
-    matches!(word, Some("let" | "for" | "const" | "type" | "template" | "pipeline" | "as"))
+    matches!(
+        word,
+        Some("let" | "for" | "const" | "type" | "template" | "pipeline" | "plugin" | "as")
+    )
 }
 
 /// What the grammar would have taken, in few words.
@@ -213,7 +217,8 @@ fn expectations(positives: &[Rule], open: Option<char>) -> Vec<&'static str> {
             Rule::snapshot_stmt => add("`snapshot`"),
             Rule::test_block => add("`{`"),
             Rule::return_stmt => add("`return`"),
-            Rule::settings => add("`{`"),
+            Rule::settings | Rule::plugin_settings => add("`{`"),
+            Rule::plugin_setting => add("a setting"),
             Rule::stage => add("a stage"),
             Rule::arm | Rule::pattern => add("a pattern"),
             Rule::arrow => add("`=>`"),

@@ -53,6 +53,11 @@ pub fn describe(
         Op::Recall(medium) => format!("recall {medium} {}", operand(0)),
         Op::Pick => format!("pick {}", operand(0)),
         Op::Cut { .. } => format!("{} {} {}", op.word(), operand(0), operand(1)),
+        Op::Plugin(call) => {
+            let args: Vec<String> = (0..operands).map(operand).collect();
+            let digest = call.plugin.component.digest.short();
+            format!("plugin {}({}) {digest}", call.name(), args.join(", "))
+        }
         Op::Render { turns, .. } => {
             let last = turns.len().saturating_sub(1);
             let turns: Vec<String> = turns
