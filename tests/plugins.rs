@@ -57,8 +57,10 @@ fn pair(result: &str, words: (u32, u32), data: &str) -> String {
 const TWICE: &str = "(i64.mul (local.get $n) (i64.const 2))";
 
 fn write(folder: &Path, component: impl AsRef<[u8]>, file: &str) -> String {
-    let bytes = wat::parse_bytes(component.as_ref()).map(|bytes| bytes.into_owned());
-    let bytes = bytes.unwrap_or_else(|_| component.as_ref().to_vec());
+    let bytes = match component.as_ref() {
+        text @ [b'(', ..] => wat::parse_bytes(text).unwrap_or_else(|e| panic!("{e}")).into_owned(),
+        bytes => bytes.to_vec(),
+    };
     fs::write(folder.join("plugin.wasm"), bytes).unwrap();
     let path = folder.join("main.agpt");
     fs::write(&path, file).unwrap();
@@ -130,7 +132,11 @@ fn a_second_run_takes_the_compiled_component_and_a_damaged_one_is_made_anew() {
 fn what_never_ends_is_ended() {
     let forever = number("(loop $l (br $l)) (unreachable)");
     fails(&run(&forever, "fuel: 1_000_000", "int"), "E0906", "fuel of 1000000");
-    fails(&run(&forever, "fuel: 1_000_000_000_000, deadline: 100ms", "int"), "E0906", "longer than");
+    fails(
+        &run(&forever, "fuel: 1_000_000_000_000, deadline: 100ms", "int"),
+        "E0906",
+        "longer than",
+    );
 }
 
 #[test]
@@ -150,7 +156,8 @@ fn crashes_are_told() {
     fails(&run(&number("(unreachable)"), "", "int"), "E0906", "unreachable");
     fails(&run(&number("(i64.div_s (i64.const 1) (i64.const 0))"), "", "int"), "E0906", "divide");
     let deep = "(call $f (local.get $n))";
-    let text = number(deep).replace("(func (export \"f\") (param $n", "(func $f (export \"f\") (param $n");
+    let text =
+        number(deep).replace("(func (export \"f\") (param $n", "(func $f (export \"f\") (param $n");
     fails(&run(&text, "", "int"), "E0906", "stack");
     let outside = number("(i64.load (i32.const 0x7fffffff))");
     fails(&run(&outside, "", "int"), "E0906", "out of bounds");
@@ -169,14 +176,17 @@ fn memory_is_limited_for_all_memories_together() {
 #[test]
 fn results_are_limited_and_checked() {
     // Sixty megabytes of bytes would be more than a gigabyte of values.
-    let huge = pair("(list u8)", (0, 60_000_000), "").replace("\"memory\") 1)", "\"memory\") 1000)");
+    let huge =
+        pair("(list u8)", (0, 60_000_000), "").replace("\"memory\") 1)", "\"memory\") 1000)");
     fails(&run(&huge, "", "list<int>"), "E0906", "more than a run takes");
     let outside = pair("(list u8)", (60_000, 60_000), "");
     fails(&run(&outside, "", "list<int>"), "E0906", "out of bounds");
     let text = pair("string", (100, 2), r#"(data (i32.const 100) "\ff\fe")"#);
     fails(&run(&text, "", "text"), "E0906", "utf-8");
-    let flag = number("(i64.const -1)").replace("(result s64)", "(result float64)");
-    assert!(wat::parse_str(&flag).is_err(), "types of a component are checked by its format");
+    let nothing = number("(f64.div (f64.const 0) (f64.const 0))")
+        .replace("(result s64)", "(result f64)")
+        .replace("(result i64)", "(result f64)");
+    fails(&run(&nothing, "", "float"), "E0907", "no number");
 }
 
 #[test]
@@ -245,10 +255,16 @@ fn a_grant_needs_the_file_and_the_person() {
 #[test]
 fn a_test_needs_the_grant_too() {
     let folder = temp();
-    let text = format!("{}\ntest \"t\" {{\n  expect main() > 0\n}}\n", calling("grants: [\"clock\"]", "int"));
+    let text = format!(
+        "{}\ntest \"t\" {{\n  expect main() > 0\n}}\n",
+        calling("grants: [\"clock\"]", "int")
+    );
     let file = write(folder.path(), CLOCK.replace("float64", "f64"), &text);
     let output = command(folder.path(), &["test", &file]);
-    assert!(stderr(&output).contains("E0905") || String::from_utf8_lossy(&output.stdout).contains("E0905"));
+    assert!(
+        stderr(&output).contains("E0905")
+            || String::from_utf8_lossy(&output.stdout).contains("E0905")
+    );
     let output = command(folder.path(), &["test", &file, "--allow", "evil=clock"]);
     assert!(output.status.success(), "{}", stderr(&output));
 }
@@ -269,7 +285,8 @@ fn there_is_no_ambient_authority() {
         assert!(told.contains("E0904") && told.contains(says), "{import}: {told}");
     }
     // The right name with another function is not given either.
-    let text = CLOCK.replace("float64", "f64").replace("\"now\" (func (result", "\"set\" (func (result");
+    let text =
+        CLOCK.replace("float64", "f64").replace("\"now\" (func (result", "\"set\" (func (result");
     let text = text.replace("(func $clock \"now\")", "(func $clock \"set\")");
     let (code, told) = check(&text, &calling("grants: [\"clock\"]", "int"));
     assert!(code == Some(1) && told.contains("E0904"), "{told}");
@@ -353,7 +370,8 @@ fn a_plugin_is_used_from_another_module() {
                 pipeline main(n: int = 21) -> list<int> {\n  \
                 return [tools.evil.f(n), good.f(1)]\n}\n";
     let file = write(folder.path(), number(TWICE), text);
-    fs::write(folder.path().join("tools.agpt"), "pub plugin evil = wasm \"plugin.wasm\"\n").unwrap();
+    fs::write(folder.path().join("tools.agpt"), "pub plugin evil = wasm \"plugin.wasm\"\n")
+        .unwrap();
     let output = command(folder.path(), &["run", &file, "--json"]);
     assert_eq!(json(&output)["results"]["main"], serde_json::json!([42, 2]), "{}", stderr(&output));
 }
@@ -376,8 +394,10 @@ fn a_new_plugin_has_a_world_and_build_makes_a_component_for_it() {
     for lang in ["rust", "c"] {
         let folder = temp();
         let within = folder.path().display().to_string();
-        let output =
-            command(folder.path(), &["plugin", "new", "loud-words", "--lang", lang, "--within", &within]);
+        let output = command(
+            folder.path(),
+            &["plugin", "new", "loud-words", "--lang", lang, "--within", &within],
+        );
         assert!(output.status.success(), "{}", stderr(&output));
         let made = folder.path().join("loud-words");
         // What a compiler would write, by hand: gives its argument back.
@@ -390,8 +410,15 @@ fn a_new_plugin_has_a_world_and_build_makes_a_component_for_it() {
         let path = |name: &str| made.join(name).display().to_string();
         let output = command(
             folder.path(),
-            &["plugin", "build", &path("core.wasm"), "--wit", &path("wit/plugin.wit"), "--out",
-              &path("loud-words.wasm")],
+            &[
+                "plugin",
+                "build",
+                &path("core.wasm"),
+                "--wit",
+                &path("wit/plugin.wit"),
+                "--out",
+                &path("loud-words.wasm"),
+            ],
         );
         assert!(output.status.success(), "{}", stderr(&output));
         let output = command(folder.path(), &["run", &path("example.agpt"), "--line", "hello"]);

@@ -64,8 +64,10 @@ fn components(file: &Path, path: &str) -> Vec<String> {
     let prefix = path.rsplit_once('/').map_or(String::new(), |(prefix, _)| format!("{prefix}/"));
     let entries = std::fs::read_dir(folder.unwrap_or(Path::new("."))).into_iter().flatten();
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let mut names: Vec<String> =
-        names.filter(|name| name.ends_with(".wasm")).map(|name| format!("{prefix}{name}")).collect();
+    let mut names: Vec<String> = names
+        .filter(|name| name.ends_with(".wasm"))
+        .map(|name| format!("{prefix}{name}"))
+        .collect();
     names.sort();
     names
 }

@@ -94,10 +94,7 @@ fn damaged(error: &dyn std::fmt::Display) -> String {
     format!("it is damaged: {}", text.lines().next().unwrap_or_default())
 }
 
-fn signature(
-    resolve: &Resolve,
-    function: &wit_parser::Function,
-) -> Result<FunctionType, String> {
+fn signature(resolve: &Resolve, function: &wit_parser::Function) -> Result<FunctionType, String> {
     let name = snake(&function.name);
     types::name(&name, "its name")?;
     let mut params = Vec::new();

@@ -9,11 +9,49 @@ pub enum Language {
 
 /// Words of WIT, which a world cannot have as its name.
 const WIT_WORDS: [&str; 43] = [
-    "as", "async", "bool", "borrow", "char", "constructor", "enum", "error-context", "export",
-    "f32", "f64", "flags", "from", "func", "future", "import", "include", "interface", "list",
-    "map", "option", "own", "package", "record", "resource", "result", "s16", "s32", "s64", "s8",
-    "static", "stream", "string", "tuple", "type", "u16", "u32", "u64", "u8", "use", "variant",
-    "with", "world",
+    "as",
+    "async",
+    "bool",
+    "borrow",
+    "char",
+    "constructor",
+    "enum",
+    "error-context",
+    "export",
+    "f32",
+    "f64",
+    "flags",
+    "from",
+    "func",
+    "future",
+    "import",
+    "include",
+    "interface",
+    "list",
+    "map",
+    "option",
+    "own",
+    "package",
+    "record",
+    "resource",
+    "result",
+    "s16",
+    "s32",
+    "s64",
+    "s8",
+    "static",
+    "stream",
+    "string",
+    "tuple",
+    "type",
+    "u16",
+    "u32",
+    "u64",
+    "u8",
+    "use",
+    "variant",
+    "with",
+    "world",
 ];
 
 /// Names of WIT, crates, folders and the language all at once.
@@ -36,9 +74,7 @@ pub fn check_name(name: &str) -> Result<(), &'static str> {
 
 /// The files of a new plugin, with their paths in its folder.
 pub fn files(name: &str, language: Language) -> Vec<(&'static str, String)> {
-    let fill = |text: &str| {
-        text.replace("NAME", name).replace("SNAKE", &name.replace('-', "_"))
-    };
+    let fill = |text: &str| text.replace("NAME", name).replace("SNAKE", &name.replace('-', "_"));
     let mut files = vec![
         ("wit/plugin.wit", fill(include_str!("project/plugin.wit"))),
         ("wit/deps/agpt-plugin/agpt-plugin.wit", super::WIT.to_string()),

@@ -89,7 +89,8 @@ fn convert(resolve: &Resolve, ty: &Wit, depth: usize) -> Result<Type, String> {
                 }
                 other => {
                     let word = other.as_str();
-                    let article = if word.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+                    let article =
+                        if word.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
                     return Err(format!("{article} {word}"));
                 }
             }
@@ -99,9 +100,7 @@ fn convert(resolve: &Resolve, ty: &Wit, depth: usize) -> Result<Type, String> {
 
 /// The types of `agpt:plugin/types`, if they have the shape that this agpt knows.
 fn shared(resolve: &Resolve, name: &str, kind: &TypeDefKind) -> Result<Type, String> {
-    let is = |fields: &[(&str, &str)]| {
-        matches!(kind, TypeDefKind::Record(record) if has_fields(resolve, record, fields))
-    };
+    let is = |fields: &[(&str, &str)]| matches!(kind, TypeDefKind::Record(record) if has_fields(resolve, record, fields));
     let sound = [("sample-rate", "u32"), ("samples", "list<f32>")];
     let ids = [("ids", "list<u32>")];
     let image = [("width", "u32"), ("height", "u32"), ("pixels", "list<u8>")];
@@ -121,9 +120,11 @@ fn shared(resolve: &Resolve, name: &str, kind: &TypeDefKind) -> Result<Type, Str
 
 fn has_fields(resolve: &Resolve, record: &Record, wanted: &[(&str, &str)]) -> bool {
     record.fields.len() == wanted.len()
-        && record.fields.iter().zip(wanted).all(|(field, (name, ty))| {
-            field.name == *name && text(resolve, &field.ty) == *ty
-        })
+        && record
+            .fields
+            .iter()
+            .zip(wanted)
+            .all(|(field, (name, ty))| field.name == *name && text(resolve, &field.ty) == *ty)
 }
 
 /// `write(string)`, for the interfaces that agpt gives.

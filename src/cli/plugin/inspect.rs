@@ -56,9 +56,15 @@ fn text(component: &Component) -> String {
     for import in &component.imports {
         let _ = match import {
             Import::Granted(grant) => {
-                writeln!(out, "  {grant} (to {}): grants: [\"{grant}\"], --allow {grant}", grant.doc())
+                writeln!(
+                    out,
+                    "  {grant} (to {}): grants: [\"{grant}\"], --allow {grant}",
+                    grant.doc()
+                )
             }
-            Import::Unknown { name, reason } => writeln!(out, "  {name}, which it does not get: {reason}"),
+            Import::Unknown { name, reason } => {
+                writeln!(out, "  {name}, which it does not get: {reason}")
+            }
         };
     }
     if component.imports.is_empty() {

@@ -20,7 +20,10 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Exit {
     if let Err(reason) = project::check_name(&args.name) {
-        source::complain(&format!("{:?} cannot be the name of a plugin: {reason}", args.name), None);
+        source::complain(
+            &format!("{:?} cannot be the name of a plugin: {reason}", args.name),
+            None,
+        );
         return Exit::Usage;
     }
     let folder = args.within.join(&args.name);

@@ -51,7 +51,8 @@ impl Body<'_, '_> {
         let Some(signature) = self.checker.signatures.get(&item).cloned() else {
             let declared = self.checker.item(item);
             let what = format!("a {}", declared.what());
-            if matches!(declared.kind, ItemKind::Const(_) | ItemKind::Type(_) | ItemKind::Plugin(_)) {
+            if matches!(declared.kind, ItemKind::Const(_) | ItemKind::Type(_) | ItemKind::Plugin(_))
+            {
                 self.not_callable(callee.span, &what);
             }
             self.skip(args);
@@ -177,7 +178,12 @@ impl Body<'_, '_> {
     }
 
     /// Puts arguments into the parameters' order, with defaults for those left out.
-    pub fn arguments(&mut self, signature: &Signature, args: &[Arg], span: Span) -> Option<Vec<Expr>> {
+    pub fn arguments(
+        &mut self,
+        signature: &Signature,
+        args: &[Arg],
+        span: Span,
+    ) -> Option<Vec<Expr>> {
         let mut slots: Vec<Option<Expr>> = vec![None; signature.params.len()];
         let mut given: Vec<Option<Span>> = vec![None; slots.len()];
         let mut failed = false;

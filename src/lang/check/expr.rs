@@ -229,7 +229,9 @@ impl Body<'_, '_> {
             .label(span, "a value is wanted here");
         self.error(match declared.kind {
             ItemKind::Type(_) => diagnostic,
-            ItemKind::Plugin(_) => diagnostic.help(format!("call one of its functions: `{name}.…(…)`")),
+            ItemKind::Plugin(_) => {
+                diagnostic.help(format!("call one of its functions: `{name}.…(…)`"))
+            }
             _ => diagnostic.help(format!("call it: `{name}(…)`")),
         });
         Self::error_expr(span)

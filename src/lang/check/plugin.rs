@@ -116,7 +116,11 @@ impl Checker<'_> {
                     }
                 }
                 ("memory", PluginValue::Expr(value)) => {
-                    self.plugin_range(name, &format!("a size such as 64MiB, {}", memory_range()), value.span);
+                    self.plugin_range(
+                        name,
+                        &format!("a size such as 64MiB, {}", memory_range()),
+                        value.span,
+                    );
                 }
                 ("fuel" | "deadline" | "grants", PluginValue::Size(_, span)) => {
                     self.error(
@@ -143,18 +147,23 @@ impl Checker<'_> {
                         Some(Literal::Duration(seconds)) if Limits::DEADLINE.contains(&seconds) => {
                             limits.deadline = seconds;
                         }
-                        Some(_) => self.plugin_range(name, "at least 10ms and at most 1h", value.span),
+                        Some(_) => {
+                            self.plugin_range(name, "at least 10ms and at most 1h", value.span)
+                        }
                         None => {}
                     }
                 }
                 ("grants", PluginValue::Expr(value)) => self.plugin_grants(value, &mut grants),
                 _ => {
-                    let diagnostic =
-                        Diagnostic::error("E0401", format!("there is no setting `{name}` of a plugin"))
-                            .label(setting.name.span, "not known");
+                    let diagnostic = Diagnostic::error(
+                        "E0401",
+                        format!("there is no setting `{name}` of a plugin"),
+                    )
+                    .label(setting.name.span, "not known");
                     let diagnostic = did_you_mean(diagnostic, name, SETTINGS);
                     let help = diagnostic.help.is_none().then(|| {
-                        "a plugin has the settings `fuel`, `memory`, `deadline` and `grants`".to_string()
+                        "a plugin has the settings `fuel`, `memory`, `deadline` and `grants`"
+                            .to_string()
                     });
                     self.error(Diagnostic { help: diagnostic.help.clone().or(help), ..diagnostic });
                 }
@@ -165,7 +174,8 @@ impl Checker<'_> {
 
     fn plugin_range(&mut self, name: &str, range: &str, span: Span) {
         self.error(
-            Diagnostic::error("E0404", format!("`{name}` must be {range}")).label(span, "out of range"),
+            Diagnostic::error("E0404", format!("`{name}` must be {range}"))
+                .label(span, "out of range"),
         );
     }
 
@@ -187,8 +197,10 @@ impl Checker<'_> {
     /// A list of plain texts, each the name of a grant.
     fn plugin_grants(&mut self, value: &ast::Expr, grants: &mut BTreeSet<Grant>) {
         let help = || {
-            let known: Vec<String> =
-                Grant::ALL.iter().map(|grant| format!("{:?} ({})", grant.name(), grant.doc())).collect();
+            let known: Vec<String> = Grant::ALL
+                .iter()
+                .map(|grant| format!("{:?} ({})", grant.name(), grant.doc()))
+                .collect();
             format!("a plugin can be granted {}", listing(&known, "and"))
         };
         let ast::ExprKind::List(items) = &value.kind else {
@@ -207,8 +219,9 @@ impl Checker<'_> {
             match word.as_deref().map(|word| (word, Grant::from_name(word))) {
                 Some((_, Some(grant))) => drop(grants.insert(grant)),
                 Some((word, None)) => {
-                    let diagnostic = Diagnostic::error("E0404", format!("there is no grant {word:?}"))
-                        .label(item.span, "not known");
+                    let diagnostic =
+                        Diagnostic::error("E0404", format!("there is no grant {word:?}"))
+                            .label(item.span, "not known");
                     let diagnostic = did_you_mean(diagnostic, word, Grant::ALL.map(Grant::name));
                     let help = diagnostic.help.clone().or_else(|| Some(help()));
                     self.error(Diagnostic { help, ..diagnostic });
@@ -234,7 +247,11 @@ impl Checker<'_> {
 }
 
 fn memory_range() -> String {
-    format!("at least {} and at most {}", size(*Limits::MEMORY.start()), size(*Limits::MEMORY.end()))
+    format!(
+        "at least {} and at most {}",
+        size(*Limits::MEMORY.start()),
+        size(*Limits::MEMORY.end())
+    )
 }
 
 impl Body<'_, '_> {

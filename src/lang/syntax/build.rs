@@ -7,7 +7,8 @@ use crate::base::{Diagnostic, SourceId, Span};
 
 use super::ast::{
     Block, Comment, Const, Expr, ExprKind, File, Ident, Item, ItemKind, Let, Param, Part, Pipeline,
-    Plugin, PluginSetting, PluginValue, Spoken, Template, Test, TestStep, Turn, TypeDecl, TypeExpr, TypeKind, Use, UseName,
+    Plugin, PluginSetting, PluginValue, Spoken, Template, Test, TestStep, Turn, TypeDecl, TypeExpr,
+    TypeKind, Use, UseName,
 };
 use super::errors;
 use super::scan::{self, Segment};

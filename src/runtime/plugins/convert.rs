@@ -128,9 +128,8 @@ pub fn lift(val: Val, ty: &Type) -> Result<Value, String> {
         (Val::Record(fields), Type::Medium(medium)) => Value::media(media(fields, *medium)?),
         (Val::Record(fields), Type::Record(wanted)) => {
             let fields = fields.into_iter().zip(wanted);
-            let fields = fields.map(|((_, val), (name, ty))| {
-                lift(val, ty).map(|value| (name.clone(), value))
-            });
+            let fields = fields
+                .map(|((_, val), (name, ty))| lift(val, ty).map(|value| (name.clone(), value)));
             Value::Record(fields.collect::<Result<Vec<_>, _>>()?.into())
         }
         (_, ty) => return Err(format!("it is not {ty}")),

@@ -65,7 +65,8 @@ impl Host {
             plugin: plugin.name.clone(),
             reason: format!("{error:#}"),
         };
-        let kept = self.cache.as_ref().and_then(|cache| cache.find(&self.engine, &plugin.component));
+        let kept =
+            self.cache.as_ref().and_then(|cache| cache.find(&self.engine, &plugin.component));
         let component = match kept {
             Some(component) => component,
             None => {

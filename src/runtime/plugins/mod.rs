@@ -174,9 +174,10 @@ impl Plugins {
     }
 
     fn given(&self, plugin: &str) -> BTreeSet<Grant> {
-        let given = self.allowed.iter().filter(|allow| {
-            allow.plugin.as_deref().is_none_or(|name| name == plugin)
-        });
+        let given = self
+            .allowed
+            .iter()
+            .filter(|allow| allow.plugin.as_deref().is_none_or(|name| name == plugin));
         given.map(|allow| allow.grant).collect()
     }
 
@@ -189,12 +190,13 @@ impl Plugins {
             let plugin = plugin.name.clone();
             return Err(PluginError::NotAllowed { plugin, grant: *grant }.into());
         }
-        let host = match &mut self.host {
-            Some(host) => host,
-            empty => empty.insert(host::Host::new(self.cache.clone()).map_err(|reason| {
-                PluginError::Unusable { plugin: plugin.name.clone(), reason }
-            })?),
-        };
+        let host =
+            match &mut self.host {
+                Some(host) => host,
+                empty => empty.insert(host::Host::new(self.cache.clone()).map_err(|reason| {
+                    PluginError::Unusable { plugin: plugin.name.clone(), reason }
+                })?),
+            };
         Ok(host.call(call, events)?)
     }
 
