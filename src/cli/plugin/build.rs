@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::base::atomic::write_atomic;
 use crate::cli::{Exit, source};
+#[cfg(feature = "plugins")]
 use crate::plugins;
 
 #[derive(Debug, clap::Args)]
