@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::base::atomic::write_atomic;
 use crate::cli::{Exit, source};
+#[cfg(feature = "plugins")]
 use crate::plugins;
 
 #[derive(Debug, clap::Args)]
@@ -59,7 +60,10 @@ fn make(args: &Args) -> Result<Vec<u8>, Stop> {
     };
     let made = plugins::build::component(module, wit).map_err(failed)?;
     // What agpt itself could not read would be of no use.
-    plugins::component(made.clone()).map_err(failed)?;
+    let component = plugins::component(made.clone()).map_err(failed)?;
+    if component.functions.is_empty() {
+        return Err(failed("it exports no function of a world".to_string()));
+    }
     Ok(made)
 }
 

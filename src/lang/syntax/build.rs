@@ -252,6 +252,7 @@ impl Builder<'_> {
 
     fn plugin_decl(&mut self, mut parts: Pairs<'_, Rule>) -> Option<Plugin> {
         let name = self.ident(&parts.next()?);
+        parts.next(); // the `=`
         let format = self.ident(&parts.next()?);
         let path = self.string(parts.next()?);
         let mut settings = Vec::new();

@@ -218,6 +218,7 @@ fn expectations(positives: &[Rule], open: Option<char>) -> Vec<&'static str> {
             Rule::test_block => add("`{`"),
             Rule::return_stmt => add("`return`"),
             Rule::settings | Rule::plugin_settings => add("`{`"),
+            Rule::equals => add("`=`"),
             Rule::plugin_setting => add("a setting"),
             Rule::stage => add("a stage"),
             Rule::arm | Rule::pattern => add("a pattern"),

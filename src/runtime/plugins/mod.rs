@@ -130,7 +130,7 @@ pub struct Call<'a> {
 #[derive(Default)]
 pub struct Plugins {
     allowed: Vec<Allow>,
-    #[cfg_attr(not(feature = "plugins"), expect(dead_code))]
+    #[cfg_attr(not(feature = "plugins"), allow(dead_code))]
     cache: Option<PathBuf>,
     #[cfg(feature = "plugins")]
     host: Option<host::Host>,
