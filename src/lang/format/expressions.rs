@@ -13,8 +13,15 @@ impl<'a> Formatter<'a> {
         }
         let mut operands = vec![Vec::new()];
         let mut operators = Vec::new();
+        // The `and` that belongs to a `between` holds as it does.
+        let mut between = None;
         for pair in expr.into_inner() {
-            if let Some(rank) = rank_of(&pair) {
+            if let Some(mut rank) = rank_of(&pair) {
+                match pair.as_str() {
+                    "between" => between = Some(rank),
+                    "and" => rank = between.take().unwrap_or(rank),
+                    _ => {}
+                }
                 operators.push((rank, pair));
                 operands.push(Vec::new());
             } else if let Some(operand) = operands.last_mut() {

@@ -73,7 +73,11 @@ impl<'a> Formatter<'a> {
             match (style.comma, next) {
                 (Comma::Always, Some(_)) => self.document.text(","),
                 // On a line of its own it would be an operator of the item above.
-                (Comma::OnOneLine, Some(next)) if next.as_str().starts_with("contains") => {
+                (Comma::OnOneLine, Some(next))
+                    if ["contains", "between"]
+                        .iter()
+                        .any(|word| next.as_str().starts_with(word)) =>
+                {
                     self.document.text(",");
                 }
                 (Comma::OnOneLine, Some(_)) => self.document.if_flat(","),
