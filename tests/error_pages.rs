@@ -137,7 +137,8 @@ fn wrong_examples_have_the_code_and_right_ones_none() {
             }
         } else {
             // Only what needs a run, or a defect, cannot be shown by a file alone.
-            assert!(code.as_str() >= "E0699" && code.starts_with('E'), "{code}.md shows no agpt");
+            let unseen = code == "E0190" || code.as_str() >= "E0603";
+            assert!(unseen && code.starts_with('E'), "{code}.md shows no agpt");
         }
     }
     assert!(mistakes.is_empty(), "{mistakes}");
