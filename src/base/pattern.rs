@@ -16,9 +16,11 @@ const MAX_DFA: usize = 8 << 20;
 
 /// A compiled pattern. Cheap to clone.
 #[derive(Clone)]
-pub struct Pattern {
-    source: Arc<str>,
-    dfa: Arc<dense::DFA<Vec<u32>>>,
+pub struct Pattern(Arc<Inner>);
+
+struct Inner {
+    source: String,
+    dfa: dense::DFA<Vec<u32>>,
     start: StateID,
 }
 
@@ -65,27 +67,27 @@ impl Pattern {
         let start = dfa
             .start_state(&start::Config::new().anchored(Anchored::Yes))
             .map_err(|_| PatternError::TooLarge)?;
-        Ok(Pattern { source: source.into(), dfa: Arc::new(dfa), start })
+        Ok(Pattern(Arc::new(Inner { source: source.to_string(), dfa, start })))
     }
 
     /// As written.
     pub fn source(&self) -> &str {
-        &self.source
+        &self.0.source
     }
 
     pub fn start(&self) -> State {
-        State(self.start)
+        State(self.0.start)
     }
 
     /// The place after one more byte; none if no text that goes on like this matches.
     pub fn step(&self, state: State, byte: u8) -> Option<State> {
-        let next = self.dfa.next_state(state.0, byte);
-        (!self.dfa.is_dead_state(next) && !self.dfa.is_quit_state(next)).then_some(State(next))
+        let next = self.0.dfa.next_state(state.0, byte);
+        (!self.0.dfa.is_dead_state(next) && !self.0.dfa.is_quit_state(next)).then_some(State(next))
     }
 
     /// Whether a text that ends here matches.
     pub fn accepts(&self, state: State) -> bool {
-        self.dfa.is_match_state(self.dfa.next_eoi_state(state.0))
+        self.0.dfa.is_match_state(self.0.dfa.next_eoi_state(state.0))
     }
 
     pub fn matches(&self, text: &str) -> bool {
@@ -96,13 +98,13 @@ impl Pattern {
 
 impl fmt::Debug for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "/{}/", self.source)
+        write!(f, "/{}/", self.0.source)
     }
 }
 
 impl PartialEq for Pattern {
     fn eq(&self, other: &Self) -> bool {
-        self.source == other.source
+        self.0.source == other.0.source
     }
 }
 

@@ -166,8 +166,9 @@ impl TextTokenizer {
         }
         let stream = TextStream { waiting: vec![id], begun, ..self.stream() };
         let text = stream.text();
-        let certain = !text.contains(char::REPLACEMENT_CHARACTER) && !(begun && text.is_empty());
-        certain.then(|| text.into_bytes())
+        let adds_nothing = begun && text.is_empty();
+        let uncertain = text.contains(char::REPLACEMENT_CHARACTER);
+        (!adds_nothing && !uncertain).then(|| text.into_bytes())
     }
 
     /// A decoder for a reply that arrives id by id; it gives the same text as [`Self::decode`].

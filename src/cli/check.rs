@@ -37,7 +37,7 @@ pub fn run(args: &Args) -> Exit {
         } else {
             source::show(std::slice::from_ref(&problem.diagnostic), &problem.sources);
         }
-        all.push(problem.diagnostic);
+        all.push(*problem.diagnostic);
     }
     for file in &files {
         let compilation = match source::compile(file) {

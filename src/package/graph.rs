@@ -317,7 +317,7 @@ impl Walk<'_> {
                     Some((commit, _)) => commit.clone(),
                     None => cache
                         .fetch(git, known.as_ref().map(|(commit, _)| commit.as_str()))
-                        .map_err(|problem| self.at(wanting, dependency, problem.diagnostic))?,
+                        .map_err(|problem| self.at(wanting, dependency, *problem.diagnostic))?,
                 };
                 let folder = cache.folder(git, &commit);
                 if let Some((_, hash)) = &known {

@@ -9,20 +9,22 @@ use crate::lang::PackageError;
 /// A diagnostic with the text of a manifest or lock file that it is about, if it is about one.
 #[derive(Debug, Clone)]
 pub struct Problem {
-    pub diagnostic: Diagnostic,
+    /// In a box, so that a result with a problem is small.
+    pub diagnostic: Box<Diagnostic>,
     pub sources: Sources,
 }
 
 impl Problem {
     /// A problem that is at no place in a text.
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Problem { diagnostic: Diagnostic::error(code, message), sources: Sources::default() }
+        let diagnostic = Box::new(Diagnostic::error(code, message));
+        Problem { diagnostic, sources: Sources::default() }
     }
 
     pub fn at(diagnostic: Diagnostic, name: &Path, text: &str) -> Self {
         let mut sources = Sources::default();
         sources.add(name.display().to_string(), text);
-        Problem { diagnostic, sources }
+        Problem { diagnostic: Box::new(diagnostic), sources }
     }
 
     #[must_use]

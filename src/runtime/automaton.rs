@@ -232,6 +232,10 @@ mod tests {
         Arc::new(Spellings { first: spelling(first), later: spelling(later) })
     }
 
+    fn only(range: Range<u32>) -> Vec<Range<u32>> {
+        std::iter::once(range).collect()
+    }
+
     fn automaton(pattern: &str) -> Arc<Automaton> {
         Arc::new(Automaton::new(Pattern::new(pattern).unwrap(), spellings()))
     }
@@ -246,7 +250,7 @@ mod tests {
         // `1`, `12`, and ` 1`, whose space goes in front of a text.
         assert_eq!(rules.next(), Next::Choose(vec![0..2, 4..5]));
         assert!(rules.take(1));
-        assert_eq!(rules.next(), Next::Choose(vec![1..3]), "12, but neither 1 alone nor a space");
+        assert_eq!(rules.next(), Next::Choose(only(1..3)), "12, but neither 1 alone nor a space");
         assert!(rules.take(2));
         assert_eq!(rules.next(), Next::Done, "it can only end");
     }
@@ -264,9 +268,9 @@ mod tests {
     fn a_text_is_finished_before_its_last_id_is_spent() {
         let mut rules = matching("[12]*-a", 4);
         assert!(rules.take(0) && rules.take(1));
-        assert_eq!(rules.next(), Next::Choose(vec![2..3]), "two are left, both are needed");
+        assert_eq!(rules.next(), Next::Choose(only(2..3)), "two are left, both are needed");
         assert!(rules.take(2));
-        assert_eq!(rules.next(), Next::Choose(vec![3..4]));
+        assert_eq!(rules.next(), Next::Choose(only(3..4)));
         assert!(rules.take(3));
         assert_eq!(rules.next(), Next::Done);
         assert_eq!(automaton("[12]*-a").shortest(), Some(2));
@@ -277,6 +281,6 @@ mod tests {
         assert_eq!(automaton("1x").shortest(), None);
         assert_eq!(automaton("x*").shortest(), Some(0));
         // A way that leads nowhere is not taken.
-        assert_eq!(matching("1x|a", 5).next(), Next::Choose(vec![3..4]));
+        assert_eq!(matching("1x|a", 5).next(), Next::Choose(only(3..4)));
     }
 }
