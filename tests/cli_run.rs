@@ -335,5 +335,5 @@ pipeline b(voice: speech[..600ms]) -> duration { return voice.duration }",
     let mut told = agpt(["run", "--pipeline", "b"]);
     let told = told.arg(&path).arg("--voice").arg(&exact).assert().code(3);
     let told = String::from_utf8_lossy(&told.get_output().stderr).into_owned();
-    assert!(told.contains("lasts 1 s, but speech[..600ms] is wanted"), "{told}");
+    assert!(told.contains("lasts 1 s, but speech[..0.6s] is wanted"), "{told}");
 }

@@ -170,3 +170,52 @@ fn tests_are_listed_and_the_shipped_ones_pass() {
     let wrong = agpt(["test", "tests/lang/errors/tests.agpt"]).output().unwrap();
     assert_eq!(wrong.status.code(), Some(1));
 }
+
+#[test]
+fn snapshots_are_reviewed_one_by_one() {
+    let (folder, file) = project(TESTS);
+    let review = |answers: &str| {
+        agpt(["test", "--review"]).arg(&file).write_stdin(answers).output().unwrap()
+    };
+    let first = review("what?\ny\nn\n");
+    assert_eq!(first.status.code(), Some(3), "one was turned down");
+    assert!(told(&first).contains("y accepts it"), "{}", stderr(&first));
+    assert!(told(&first).contains("snapshots of 1 written"), "{}", stderr(&first));
+    assert!(snapshot(folder.path(), "told").is_dir());
+    assert_eq!(fs::read_dir(folder.path().join("snapshots/all")).unwrap().count(), 1);
+    // What was accepted is not asked about again; an end of the input accepts nothing.
+    let ended = review("");
+    assert!(!told(&ended).contains("written"), "{}", stderr(&ended));
+    assert!(review("yes\n").status.success());
+    // A picture that is no longer taken does not stay behind.
+    let painted = snapshot(folder.path(), "painted");
+    assert!(
+        fs::read_dir(&painted).unwrap().any(|e| e.unwrap().path().extension().unwrap() == "png")
+    );
+    fs::write(&file, TESTS.replace("snapshot { picture }", "snapshot length([picture])")).unwrap();
+    assert!(run(&file, &["--update"]).status.success());
+    assert!(
+        !fs::read_dir(&painted).unwrap().any(|e| e.unwrap().path().extension().unwrap() == "png")
+    );
+}
+
+#[test]
+fn a_test_may_hold_in_most_of_its_runs_only() {
+    let often = |settings: &str, expected: &str| {
+        let text = format!(
+            "test \"drawn\" with {{ {settings} }} {{
+  let colour = pick([\"red\", \"green\", \"blue\"])
+  expect colour == \"{expected}\"
+}}"
+        );
+        let (_folder, file) = project(&text);
+        run(&file, &[])
+    };
+    // One colour in three: some of thirty seeds draw it, and never all.
+    assert!(often("seed: 1, repeat: 30, pass: 3", "red").status.success());
+    let all = often("seed: 1, repeat: 30", "red");
+    assert_eq!(all.status.code(), Some(3));
+    assert!(told(&all).contains("30 of 30 must pass"), "{}", stderr(&all));
+    assert!(told(&all).contains("right: \"red\""), "the first that failed: {}", stderr(&all));
+    assert_eq!(often("repeat: 3, pass: 4", "red").status.code(), Some(1));
+}

@@ -8,8 +8,7 @@ use crate::package::modules::absolute;
 use crate::package::{Graph, MANIFEST, Mode, Problem};
 use crate::plan;
 
-use super::Exit;
-use super::source;
+use super::{Exit, files, source};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -24,7 +23,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Exit {
     let mut files = Vec::new();
     for path in &args.paths {
-        if let Err(error) = collect(path, &mut files) {
+        if let Err(error) = files::collect(path, &mut files) {
             source::complain(&format!("{} cannot be listed: {error}", path.display()), None);
             return Exit::Usage;
         }
@@ -84,25 +83,6 @@ fn manifest_problem(folder: &Path) -> Option<Problem> {
 
 pub fn count(files: usize) -> String {
     if files == 1 { "1 file".to_string() } else { format!("{files} files") }
-}
-
-/// A file as it is; a folder's .agpt files in order of their names.
-pub fn collect(path: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    if !path.is_dir() {
-        files.push(path.to_path_buf());
-        return Ok(());
-    }
-    let mut entries: Vec<PathBuf> =
-        std::fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
-    entries.sort();
-    for entry in entries {
-        // Links to folders could lead in circles.
-        let is_link = entry.is_symlink();
-        if (entry.is_dir() && !is_link) || entry.extension().is_some_and(|e| e == "agpt") {
-            collect(&entry, files)?;
-        }
-    }
-    Ok(())
 }
 
 pub fn to_json(diagnostic: &Diagnostic, sources: &Sources) -> serde_json::Value {

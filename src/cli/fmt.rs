@@ -11,10 +11,7 @@ use crate::base::{Diagnostic, Sources};
 use crate::lang::format::format;
 
 use super::output::stdout;
-use super::{Exit, check, source};
-
-/// More levels of folders than this are not looked through.
-const MAX_DEPTH: usize = 64;
+use super::{Exit, check, files, source};
 
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "A file with syntax errors is left as it is, and the exit code is 1. \
@@ -48,7 +45,7 @@ pub fn run(args: &Args) -> Exit {
     }
     let mut files = Vec::new();
     for path in &args.paths {
-        if let Err(error) = collect(path, 0, &mut files) {
+        if let Err(error) = files::collect(path, &mut files) {
             source::complain(&format!("{} cannot be listed: {error}", path.display()), None);
             return Exit::Usage;
         }
@@ -180,33 +177,4 @@ fn finish(args: &Args, report: &Report) -> Exit {
     } else {
         Exit::Success
     }
-}
-
-/// A file as it is; a folder's .agpt files in order of their names, but for those in hidden
-/// folders and in `target`, which are not the user's to write.
-fn collect(path: &Path, depth: usize, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    if !path.is_dir() {
-        files.push(path.to_path_buf());
-        return Ok(());
-    }
-    if depth > MAX_DEPTH {
-        return Err(std::io::Error::other("its folders are nested too deeply"));
-    }
-    let mut entries = fs::read_dir(path)?.collect::<std::io::Result<Vec<_>>>()?;
-    entries.sort_by_key(fs::DirEntry::file_name);
-    for entry in entries {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        let (kind, inner) = (entry.file_type()?, entry.path());
-        // Links could lead in circles, and out of the folder.
-        if kind.is_dir() {
-            if !name.starts_with('.') && name != "target" {
-                collect(&inner, depth + 1, files)?;
-            }
-        } else if kind.is_file() && inner.extension().is_some_and(|e| e == "agpt") {
-            // `./a.agpt` is shown as `a.agpt`.
-            files.push(inner.strip_prefix(".").map_or(inner.clone(), Path::to_path_buf));
-        }
-    }
-    Ok(())
 }

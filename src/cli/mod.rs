@@ -6,6 +6,7 @@ mod check;
 mod doc;
 mod exit;
 mod explain;
+mod files;
 mod fmt;
 mod loader;
 mod lsp;

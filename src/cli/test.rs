@@ -16,7 +16,7 @@ use crate::test_runner::{Keep, Session};
 use super::machine::Machine;
 use super::progress::Progress;
 use super::run::beside;
-use super::{Exit, check, source};
+use super::{Exit, check, files, source};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -33,6 +33,9 @@ pub struct Args {
     /// Accept all snapshots that are new or differ
     #[arg(long, conflicts_with = "ci")]
     update: bool,
+    /// Show each snapshot that is new or differs and ask whether to accept it
+    #[arg(long, conflicts_with_all = ["ci", "update", "json"])]
+    review: bool,
     /// For continuous integration: GitHub annotations on failures; writes no snapshot
     #[arg(long)]
     ci: bool,
@@ -63,7 +66,7 @@ struct Report {
 pub fn run(args: &Args) -> Exit {
     let mut files = Vec::new();
     for path in &args.paths {
-        if let Err(error) = check::collect(path, &mut files) {
+        if let Err(error) = files::collect(path, &mut files) {
             source::complain(&format!("{} cannot be listed: {error}", path.display()), None);
             return Exit::Usage;
         }
@@ -116,14 +119,19 @@ fn run_file(
         }
         let Some(engine) = engine.as_mut() else { return Err(Exit::Failed) };
         let resolve = |span: Span, path: &str| beside(&sources, span, path);
-        let mut progress = Progress::new(args.json || args.ci, false);
+        let mut progress = Progress::new(args.json || args.ci || args.review, false);
         let begun = Instant::now();
+        let mut ask = |title: &str, told: &[Diagnostic]| review(title, told, &sources);
         let outcome = Session {
             engine,
             seed: args.machine.seed,
             resolve: &resolve,
             events: &mut progress,
-            keep: if args.update { Keep::Update } else { Keep::Compare },
+            keep: match (args.update, args.review) {
+                (true, _) => Keep::Update,
+                (_, true) => Keep::Ask(&mut ask),
+                _ => Keep::Compare,
+            },
             file,
         }
         .run(&program, test);
@@ -134,6 +142,28 @@ fn run_file(
         }
     }
     Ok(())
+}
+
+/// Shows what is new or differs and asks. Anything but a yes leaves what is kept as it is, and so
+/// does an end of the input.
+fn review(title: &str, told: &[Diagnostic], sources: &Sources) -> bool {
+    eprintln!("\n{title}");
+    source::show(told, sources);
+    loop {
+        eprint!("accept as the new snapshot? [y/n] ");
+        let mut answer = String::new();
+        match std::io::stdin().read_line(&mut answer) {
+            Ok(0) | Err(_) => {
+                eprintln!();
+                return false;
+            }
+            Ok(_) => match answer.trim() {
+                "y" | "yes" => return true,
+                "n" | "no" => return false,
+                _ => eprintln!("y accepts it, n leaves what is kept"),
+            },
+        }
+    }
 }
 
 fn tell(

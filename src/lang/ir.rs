@@ -55,6 +55,10 @@ pub struct Test {
     pub doc: Option<String>,
     /// Of all randomness; the command line's where there is none.
     pub seed: Option<u64>,
+    /// How often it runs, with one seed after the other, and how often all that is expected must
+    /// hold. Snapshots are of the first time.
+    pub repeat: u32,
+    pub pass: u32,
     /// Its result is a record; [`Test::checks`] say what its fields are for.
     pub pipeline: Pipeline,
     pub checks: Vec<Check>,

@@ -20,7 +20,11 @@ pub fn print(program: &Program) -> String {
     }
     for test in &program.tests {
         let seed = test.seed.map(|seed| format!(" seed {seed}")).unwrap_or_default();
-        printer.line(0, &format!("test {:?}{seed}", test.title));
+        let repeat = match (test.repeat, test.pass) {
+            (1, _) => String::new(),
+            (repeat, pass) => format!(" repeat {repeat} pass {pass}"),
+        };
+        printer.line(0, &format!("test {:?}{seed}{repeat}", test.title));
         printer.pipeline(&test.pipeline);
     }
     let entries: Vec<&str> = program

@@ -7,8 +7,9 @@ mod store;
 
 use std::path::Path;
 
+use crate::base::Diagnostic;
 use crate::lang::ir::{CheckKind, Program, Test};
-use crate::plan::{self, passes};
+use crate::plan::{self, Plan, passes};
 use crate::runtime::engine::Engine;
 use crate::runtime::error::{Failure, RunError};
 use crate::runtime::events::Events;
@@ -19,12 +20,14 @@ use outcome::{Finding, Outcome};
 use store::Store;
 
 /// What is done with snapshots that are missing or differ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keep {
+pub enum Keep<'a> {
     /// The test fails; nothing is written.
     Compare,
     /// The new one is written.
     Update,
+    /// The new one is written if the answer is yes. What was found is given, failures of
+    /// `expect` too.
+    Ask(&'a mut dyn FnMut(&str, &[Diagnostic]) -> bool),
 }
 
 /// What the tests of one file share.
@@ -34,7 +37,7 @@ pub struct Session<'a> {
     pub seed: u64,
     pub resolve: &'a Resolve<'a>,
     pub events: &'a mut dyn Events,
-    pub keep: Keep,
+    pub keep: Keep<'a>,
     /// The .agpt file: its snapshots lie in `snapshots/` beside it.
     pub file: &'a Path,
 }
@@ -51,28 +54,17 @@ impl Session<'_> {
             .map_err(|diagnostic| Failure::Plan(Box::new(diagnostic)))?;
         let plan = passes::optimise(&lowered).0;
         self.engine.admits(&plan)?;
-        let mut executor = Executor {
-            engine: self.engine,
-            seed: test.seed.unwrap_or(self.seed),
-            resolve: self.resolve,
-            events: self.events,
-        };
-        let result = executor.run(&plan, &[], &mut |_, _| Ok(()))?;
+        let seed = test.seed.unwrap_or(self.seed);
+        let result = self.once(&plan, seed)?;
         let field = |name: &str| match &result {
             Value::Record(fields) => fields.iter().find(|(known, _)| known == name).map(|f| &f.1),
             _ => None,
         };
-        let mut findings = Vec::new();
+        let mut findings = self.repeated(&plan, test, seed, &result)?;
         let mut store = Store::open(self.file, test)?;
         for check in &test.checks {
             match (&check.kind, field(&check.field)) {
-                (CheckKind::Expect { .. }, Some(Value::Bool(true))) => {}
-                (CheckKind::Expect { sides }, _) => {
-                    let shown = |name: &String| field(name).map(snapshot::brief);
-                    let sides = sides.as_ref();
-                    let sides = sides.and_then(|(l, r)| Some((shown(l)?, shown(r)?)));
-                    findings.push(Finding::Unexpected { span: check.span, sides });
-                }
+                (CheckKind::Expect { .. }, _) => {}
                 (CheckKind::Snapshot, value) => {
                     let value = value.unwrap_or(&Value::None);
                     let difference = store.compare(value)?;
@@ -83,13 +75,83 @@ impl Session<'_> {
             }
         }
         findings.extend(store.stale().map(|count| Finding::Stale { span: test.span, count }));
-        if self.keep == Keep::Update
-            && store.save(self.engine.model(), test.seed.unwrap_or(self.seed))?
-        {
+        let changed = findings.iter().any(Finding::is_of_snapshot);
+        let accepted = match &mut self.keep {
+            Keep::Compare => false,
+            Keep::Update => true,
+            Keep::Ask(ask) => {
+                let told: Vec<Diagnostic> = findings.iter().map(Finding::diagnostic).collect();
+                changed && ask(&test.title, &told)
+            }
+        };
+        if accepted && store.save(self.engine.model(), seed)? {
             for finding in &mut findings {
                 finding.accept();
             }
         }
         Ok(findings)
     }
+
+    fn once(&mut self, plan: &Plan, seed: u64) -> Result<Value, RunError> {
+        let mut executor =
+            Executor { engine: self.engine, seed, resolve: self.resolve, events: self.events };
+        executor.run(plan, &[], &mut |_, _| Ok(()))
+    }
+
+    /// What of `expect` does not hold, as often as the test runs; nothing if it holds often
+    /// enough. It goes on only as long as that is open.
+    fn repeated(
+        &mut self,
+        plan: &Plan,
+        test: &Test,
+        seed: u64,
+        first: &Value,
+    ) -> Result<Vec<Finding>, RunError> {
+        let (mut held, mut failed) = (0, 0);
+        let mut shown = Vec::new();
+        for time in 0..test.repeat {
+            let unexpected = match time {
+                0 => unexpected(test, first),
+                _ => unexpected(test, &self.once(plan, seed.wrapping_add(u64::from(time)))?),
+            };
+            if unexpected.is_empty() {
+                held += 1;
+            } else {
+                failed += 1;
+                if shown.is_empty() {
+                    shown = unexpected;
+                }
+            }
+            if held >= test.pass {
+                return Ok(Vec::new());
+            }
+            if failed > test.repeat - test.pass {
+                break;
+            }
+        }
+        if test.repeat > 1 {
+            let (pass, repeat) = (test.pass, test.repeat);
+            shown.push(Finding::TooSeldom { span: test.span, held, failed, pass, repeat });
+        }
+        Ok(shown)
+    }
+}
+
+/// Expectations that do not hold.
+fn unexpected(test: &Test, result: &Value) -> Vec<Finding> {
+    let field = |name: &str| match result {
+        Value::Record(fields) => fields.iter().find(|(known, _)| known == name).map(|f| &f.1),
+        _ => None,
+    };
+    let mut findings = Vec::new();
+    for check in &test.checks {
+        let CheckKind::Expect { sides } = &check.kind else { continue };
+        if field(&check.field) == Some(&Value::Bool(true)) {
+            continue;
+        }
+        let shown = |name: &String| field(name).map(snapshot::brief);
+        let sides = sides.as_ref().and_then(|(l, r)| Some((shown(l)?, shown(r)?)));
+        findings.push(Finding::Unexpected { span: check.span, sides });
+    }
+    findings
 }

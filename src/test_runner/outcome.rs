@@ -42,6 +42,14 @@ pub enum Finding {
         span: Span,
         difference: Difference,
     },
+    /// It held less often than it should.
+    TooSeldom {
+        span: Span,
+        held: u32,
+        failed: u32,
+        pass: u32,
+        repeat: u32,
+    },
     /// The file holds snapshots that the test no longer takes.
     Stale {
         span: Span,
@@ -54,9 +62,13 @@ pub enum Finding {
 impl Finding {
     /// Marks a snapshot as written; an expectation stays what it is.
     pub fn accept(&mut self) {
-        if !matches!(self, Finding::Unexpected { .. }) {
+        if self.is_of_snapshot() {
             *self = Finding::Accepted;
         }
+    }
+
+    pub fn is_of_snapshot(&self) -> bool {
+        matches!(self, Finding::Snapshot { .. } | Finding::Stale { .. })
     }
 
     pub fn accepted(&self) -> bool {
@@ -75,6 +87,12 @@ impl Finding {
                 }
             }
             Finding::Snapshot { span, difference } => difference.diagnostic(*span),
+            Finding::TooSeldom { span, held, failed, pass, repeat } => {
+                let message = format!("what is expected held in {held} of {} runs", held + failed);
+                Diagnostic::error("E0801", message)
+                    .label(*span, format!("{pass} of {repeat} must pass"))
+                    .help("each run has another seed: the first one's, plus one each time; what is shown is of the first that failed")
+            }
             Finding::Stale { span, count } => {
                 Diagnostic::error("E0803", format!("{count} kept snapshots are no longer taken"))
                     .label(*span, "by this test")

@@ -120,7 +120,20 @@ impl Store {
         });
         let text = format!("{}\n", pretty(&json, 0));
         write_atomic(&path, text.as_bytes()).map_err(|error| failed(&path, error))?;
+        self.drop_unnamed();
         Ok(true)
+    }
+
+    /// Media of snapshots that are no longer taken. One that cannot be removed does no harm.
+    fn drop_unnamed(&self) {
+        for entry in std::fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let medium = path.extension().is_some_and(|ext| ext == "png" || ext == "wav");
+            let named = self.kept.iter().any(|kept| entry.file_name() == *kept.name);
+            if medium && !named {
+                let _ = std::fs::remove_file(path);
+            }
+        }
     }
 }
 

@@ -6,9 +6,20 @@ use crate::lang::resolve::ItemRef;
 use crate::lang::syntax::ast::{self, TestStep};
 use crate::lang::types::Type;
 
-use super::Checker;
 use super::body::{Body, Mode};
 use super::operators::BETWEEN;
+use super::{Checker, did_you_mean};
+
+/// What stands behind `with`.
+struct Settings {
+    seed: Option<u64>,
+    repeat: u32,
+    pass: Option<(u32, Span)>,
+}
+
+const SETTINGS: [&str; 3] = ["seed", "repeat", "pass"];
+
+const MAX_REPEAT: i64 = 1000;
 
 fn compares(op: BinaryOp) -> bool {
     use BinaryOp::{Contains, Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual};
@@ -40,7 +51,7 @@ impl Checker<'_> {
                     .help("rename one of them: results and snapshots go by the title"),
             );
         }
-        let seed = self.test_settings(at, &declared.settings);
+        let settings = self.test_settings(at, &declared.settings);
         let mut body = Body::new(self, at.module, Mode::Pipeline(at));
         let (mut lets, mut fields, mut checks) = (Vec::new(), Vec::new(), Vec::new());
         for step in &declared.steps {
@@ -93,61 +104,114 @@ impl Checker<'_> {
             body: ir::Block { lets, result: Box::new(result) },
             span,
         };
-        let test = ir::Test { title, doc: item.doc.clone(), seed, pipeline, checks, span };
+        let pass = settings.pass.map_or(settings.repeat, |(pass, _)| pass);
+        let test = ir::Test {
+            title,
+            doc: item.doc.clone(),
+            seed: settings.seed,
+            repeat: settings.repeat,
+            pass,
+            pipeline,
+            checks,
+            span,
+        };
         self.tests.push((at, test));
     }
 
-    /// `with { seed: 7 }`
-    fn test_settings(&mut self, at: ItemRef, settings: &[ast::Setting]) -> Option<u64> {
-        let mut seed = None;
+    /// `with { seed: 7, repeat: 5, pass: 4 }`
+    fn test_settings(&mut self, at: ItemRef, settings: &[ast::Setting]) -> Settings {
+        let mut out = Settings { seed: None, repeat: 1, pass: None };
+        let mut seen: Vec<&str> = Vec::new();
         for setting in settings {
-            match setting.name.text.as_str() {
-                "seed" if seed.is_some() => self.error(
-                    Diagnostic::error("E0405", "`seed` is given twice")
+            let name = setting.name.text.as_str();
+            let most = match name {
+                "seed" => i64::MAX,
+                "repeat" | "pass" => MAX_REPEAT,
+                // With which model is not the file's concern.
+                "model" | "device" | "dtype" => {
+                    self.error(
+                        Diagnostic::error("E0401", format!("a test does not say its {name}"))
+                            .label(setting.span, "")
+                            .help(format!("choose it with `agpt test --{name}`")),
+                    );
+                    continue;
+                }
+                other => {
+                    let diagnostic = Diagnostic::error(
+                        "E0401",
+                        format!("there is no setting `{other}` of a test"),
+                    )
+                    .label(setting.name.span, "not known");
+                    let diagnostic = did_you_mean(diagnostic, other, SETTINGS);
+                    self.error(match diagnostic.help {
+                        Some(_) => diagnostic,
+                        None => diagnostic.help("a test has the settings seed, repeat and pass"),
+                    });
+                    continue;
+                }
+            };
+            if seen.contains(&name) {
+                self.error(
+                    Diagnostic::error("E0405", format!("`{name}` is given twice"))
                         .label(setting.span, "again here")
                         .help("remove one of them"),
-                ),
-                "seed" => {
-                    let Some(value) = &setting.value else {
-                        self.seed_value(setting.span);
-                        continue;
-                    };
-                    let mode = Mode::Constant("a seed");
-                    let value =
-                        Body::new(self, at.module, mode).expect(value, &Type::Int, "a seed");
-                    match value.kind {
-                        ExprKind::Literal(Literal::Int(value)) if value >= 0 => {
-                            seed = u64::try_from(value).ok();
-                        }
-                        _ if value.ty == Type::Error => {}
-                        _ => self.seed_value(value.span),
-                    }
-                }
-                // With which model is not the file's concern.
-                "model" | "device" | "dtype" => self.error(
-                    Diagnostic::error(
-                        "E0401",
-                        format!("a test does not say its {}", setting.name.text),
-                    )
-                    .label(setting.span, "")
-                    .help(format!("choose it with `agpt test --{}`", setting.name.text)),
-                ),
-                other => self.error(
-                    Diagnostic::error("E0401", format!("there is no setting `{other}` of a test"))
-                        .label(setting.name.span, "not known")
-                        .help("a test has the setting `seed`"),
-                ),
+                );
+                continue;
+            }
+            seen.push(name);
+            let least = i64::from(name != "seed");
+            let Some(value) = self.test_number(at, setting, least, most) else { continue };
+            match name {
+                "seed" => out.seed = u64::try_from(value).ok(),
+                "repeat" => out.repeat = u32::try_from(value).unwrap_or(1),
+                _ => out.pass = u32::try_from(value).ok().map(|value| (value, setting.span)),
             }
         }
-        seed
+        if let Some((pass, span)) = out.pass
+            && pass > out.repeat
+        {
+            self.error(
+                Diagnostic::error("E0404", format!("`pass` cannot be {pass}"))
+                    .label(span, format!("the test runs {} times", out.repeat))
+                    .help("give `repeat` as well, at least as large"),
+            );
+        }
+        out
     }
 
-    fn seed_value(&mut self, span: Span) {
+    /// A setting whose value is a constant from `least` to `most`.
+    fn test_number(
+        &mut self,
+        at: ItemRef,
+        setting: &ast::Setting,
+        least: i64,
+        most: i64,
+    ) -> Option<i64> {
+        let name = &setting.name.text;
+        let span = setting.value.as_ref().map_or(setting.span, |value| value.span);
+        if let Some(value) = &setting.value {
+            let mode = Mode::Constant("a setting of a test");
+            let what = format!("setting `{name}`");
+            let value = Body::new(self, at.module, mode).expect(value, &Type::Int, &what);
+            match value.kind {
+                _ if value.ty == Type::Error => return None,
+                ExprKind::Literal(Literal::Int(value)) if (least..=most).contains(&value) => {
+                    return Some(value);
+                }
+                _ => {}
+            }
+        }
+        let range = if most == i64::MAX {
+            format!("a whole number, at least {least}")
+        } else {
+            format!("a whole number from {least} to {most}")
+        };
         self.error(
-            Diagnostic::error("E0404", "a seed is a whole number, at least 0")
+            Diagnostic::error("E0404", format!("`{name}` is {range}"))
                 .label(span, "")
-                .help("write `seed: 7`"),
+                .help(format!("write for example `{name}: 7`")),
         );
+        None
     }
 }
 

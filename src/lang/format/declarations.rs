@@ -136,7 +136,7 @@ impl<'a> Formatter<'a> {
     fn plugin_decl(&mut self, parts: &mut Parts<'a>) -> Done {
         self.leaf(&parts.next()?)?;
         self.document.text(" ");
-        self.token("=")?;
+        self.leaf(&parts.next()?)?;
         let kind = parts.next()?;
         self.spaced(|this| this.leaf(&kind))?;
         self.document.text(" ");
