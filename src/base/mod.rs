@@ -5,6 +5,7 @@ pub mod atomic;
 pub mod contained;
 pub mod diagnostic;
 pub mod hash;
+pub mod markup;
 pub mod medium;
 pub mod pattern;
 pub mod rng;

@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 
 use crate::base::Span;
+use crate::base::markup::escape;
 use crate::lang::ir::TemplateId;
 use crate::lang::syntax::ast::{Expr, Item, ItemKind, Param, TypeExpr, TypeKind};
 
-use super::html::{escape, first_line, markdown};
+use super::html::{first_line, markdown};
 use super::prompt::{self, Piece, Turn};
 use super::{Module, Site, page_of, place};
 

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::base::markup::escape;
+
 /// One test of the report.
 pub struct Case {
     pub file: String,
@@ -33,23 +35,6 @@ pub fn xml(cases: &[Case]) -> String {
         };
     }
     out.push_str("</testsuite></testsuites>\n");
-    out
-}
-
-/// XML has no way to write most control characters, so they are replaced.
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\n' | '\t' => out.push(c),
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => out.push('\u{fffd}'),
-            c => out.push(c),
-        }
-    }
     out
 }
 

@@ -2,11 +2,12 @@
 
 use std::fmt::Write;
 
+use crate::base::markup::escape;
 use crate::base::{Sources, Span};
 use crate::plan::graph::Plan;
 
 use super::cards::{About, Card, Sheet, sheet};
-use super::{TooLarge, escape, svg};
+use super::{TooLarge, svg};
 
 /// The file needs nothing from anywhere else; without scripts all is there but the highlights.
 pub fn html(plan: &Plan, sources: &Sources) -> Result<String, TooLarge> {

@@ -2,12 +2,13 @@
 
 use std::fmt::Write;
 
+use crate::base::markup::escape;
 use crate::base::{Medium, Sources};
 use crate::plan::graph::Plan;
 
+use super::TooLarge;
 use super::cards::{Card, Colour, LETTER, LINE, PADDING, Sheet, Wire, sheet};
 use super::layout::{Point, Size};
-use super::{TooLarge, escape};
 
 const MARGIN: f64 = 20.0;
 /// The plan's name and the legend.
