@@ -219,3 +219,19 @@ fn a_test_may_hold_in_most_of_its_runs_only() {
     assert!(told(&all).contains("right: \"red\""), "the first that failed: {}", stderr(&all));
     assert_eq!(often("repeat: 3, pass: 4", "red").status.code(), Some(1));
 }
+
+#[test]
+fn a_page_shows_kept_and_present_media() {
+    let (folder, file) = project(TESTS);
+    assert!(run(&file, &["--update"]).status.success());
+    fs::write(&file, TESTS.replace("a red apple", "a yellow <banana>")).unwrap();
+    let page = folder.path().join("page.html");
+    let output = run(&file, &["--report", page.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    let page = fs::read_to_string(page).unwrap();
+    assert!(page.contains("1 passed, 1 failed") && page.contains("a yellow &lt;banana&gt;"));
+    for caption in ["kept", "now", "difference"] {
+        assert!(page.contains(&format!("<img alt=\"{caption}")), "no picture of {caption}");
+    }
+    assert!(page.contains("<ins>") && page.contains("<del>") && !page.contains("http"));
+}

@@ -11,6 +11,7 @@ use crate::runtime::engine::Engine;
 use crate::runtime::error::Failure;
 use crate::test_runner::junit::{self, Case};
 use crate::test_runner::outcome::Outcome;
+use crate::test_runner::report::{self, Entry, Problem};
 use crate::test_runner::{Keep, Session};
 
 use super::machine::Machine;
@@ -42,6 +43,9 @@ pub struct Args {
     /// Write a JUnit report
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
+    /// Write an HTML page with snapshots side by side: pictures, players, spectrograms
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
     /// Print the outcomes as JSON
     #[arg(long)]
     json: bool,
@@ -57,6 +61,7 @@ pub struct Args {
 struct Report {
     cases: Vec<Case>,
     json: Vec<serde_json::Value>,
+    page: Vec<Entry>,
     written: usize,
     left_out: usize,
     invalid: bool,
@@ -132,11 +137,12 @@ fn run_file(
                 (_, true) => Keep::Ask(&mut ask),
                 _ => Keep::Compare,
             },
+            show: args.report.is_some(),
             file,
         }
         .run(&program, test);
         progress.done();
-        tell(file, args, &sources, &outcome, begun.elapsed().as_secs_f64(), report);
+        tell(file, args, &sources, outcome, begun.elapsed().as_secs_f64(), report);
         if report.cancelled {
             return Ok(());
         }
@@ -170,7 +176,7 @@ fn tell(
     file: &Path,
     args: &Args,
     sources: &Sources,
-    outcome: &Outcome,
+    outcome: Outcome,
     seconds: f64,
     report: &mut Report,
 ) {
@@ -211,6 +217,30 @@ fn tell(
         seconds,
         failure,
     });
+    if args.report.is_some() {
+        report.page.push(Entry {
+            file: file.display().to_string(),
+            title: outcome.title,
+            passed,
+            seconds,
+            problems: diagnostics.iter().map(|d| problem(d, sources)).collect(),
+            shown: outcome.shown,
+        });
+    }
+}
+
+fn problem(diagnostic: &Diagnostic, sources: &Sources) -> Problem {
+    let line = diagnostic.labels.first().and_then(|label| {
+        let text = &sources.get(label.span.source)?.text;
+        let number = text.get(..label.span.start as usize)?.matches('\n').count();
+        Some((number + 1, text.lines().nth(number)?.trim().to_string()))
+    });
+    Problem {
+        code: diagnostic.code,
+        message: diagnostic.message.clone(),
+        help: diagnostic.help.clone(),
+        line,
+    }
 }
 
 /// GitHub shows these beside the line; its format escapes `%` and line ends.
@@ -239,6 +269,19 @@ fn finish(args: &Args, report: &Report) -> Exit {
     {
         source::complain(&format!("{} cannot be written: {error}", path.display()), None);
         return Exit::Usage;
+    }
+    if let Some(path) = &args.report {
+        let page = match report::html(&report.page) {
+            Ok(page) => page,
+            Err(error) => {
+                source::complain(&format!("the report cannot be made: {error}"), None);
+                return Exit::Failed;
+            }
+        };
+        if let Err(error) = write_atomic(path, page.as_bytes()) {
+            source::complain(&format!("{} cannot be written: {error}", path.display()), None);
+            return Exit::Usage;
+        }
     }
     let failed = report.cases.iter().filter(|case| case.failure.is_some()).count();
     let passed = report.cases.len() - failed;

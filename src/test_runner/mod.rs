@@ -2,6 +2,7 @@
 
 pub mod junit;
 pub mod outcome;
+pub mod report;
 pub mod snapshot;
 mod store;
 
@@ -17,6 +18,7 @@ use crate::runtime::execute::{Executor, Resolve};
 use crate::runtime::value::Value;
 
 use outcome::{Finding, Outcome};
+use report::Shown;
 use store::Store;
 
 /// What is done with snapshots that are missing or differ.
@@ -38,6 +40,8 @@ pub struct Session<'a> {
     pub resolve: &'a Resolve<'a>,
     pub events: &'a mut dyn Events,
     pub keep: Keep<'a>,
+    /// Whether snapshots are to be shown, kept and present ones.
+    pub show: bool,
     /// The .agpt file: its snapshots lie in `snapshots/` beside it.
     pub file: &'a Path,
 }
@@ -45,11 +49,17 @@ pub struct Session<'a> {
 impl Session<'_> {
     /// Runs one test. What it finds is in the outcome; an error is one of the run itself.
     pub fn run(&mut self, program: &Program, test: &Test) -> Outcome {
-        let findings = self.findings(program, test);
-        Outcome { title: test.title.clone(), span: test.span, findings }
+        let mut shown = Vec::new();
+        let findings = self.findings(program, test, &mut shown);
+        Outcome { title: test.title.clone(), span: test.span, findings, shown }
     }
 
-    fn findings(&mut self, program: &Program, test: &Test) -> Result<Vec<Finding>, RunError> {
+    fn findings(
+        &mut self,
+        program: &Program,
+        test: &Test,
+        shown: &mut Vec<Shown>,
+    ) -> Result<Vec<Finding>, RunError> {
         let lowered = plan::lower_test(program, test)
             .map_err(|diagnostic| Failure::Plan(Box::new(diagnostic)))?;
         let plan = passes::optimise(&lowered).0;
@@ -75,6 +85,9 @@ impl Session<'_> {
             }
         }
         findings.extend(store.stale().map(|count| Finding::Stale { span: test.span, count }));
+        if self.show {
+            *shown = store.shown();
+        }
         let changed = findings.iter().any(Finding::is_of_snapshot);
         let accepted = match &mut self.keep {
             Keep::Compare => false,

@@ -3,6 +3,7 @@
 use crate::base::{Diagnostic, Span};
 use crate::runtime::error::RunError;
 
+use super::report::Shown;
 use super::snapshot::Difference;
 
 pub struct Outcome {
@@ -10,6 +11,8 @@ pub struct Outcome {
     pub span: Span,
     /// Nothing found is a pass; an error is a run that failed.
     pub findings: Result<Vec<Finding>, RunError>,
+    /// Its snapshots, where they are to be shown.
+    pub shown: Vec<Shown>,
 }
 
 impl Outcome {

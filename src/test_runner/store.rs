@@ -7,10 +7,11 @@ use serde_json::{Value as Json, json};
 
 use crate::base::atomic::write_atomic;
 use crate::lang::ir::Test;
-use crate::media::{RgbImage, Sound, encode_png, encode_wav};
+use crate::media::{MediaError, RgbImage, Sound, encode_png, encode_wav};
 use crate::runtime::error::Failure;
 use crate::runtime::value::{Media, Value};
 
+use super::report::{Pair, Shown};
 use super::snapshot::{self, Difference, Kept, SAME_FROM, likeness};
 
 pub struct Store {
@@ -19,6 +20,8 @@ pub struct Store {
     before: Vec<Json>,
     now: Vec<Json>,
     kept: Vec<Kept>,
+    /// For each value, where its media begin in `kept`, and whether it is as it was.
+    values: Vec<(usize, bool)>,
     differs: bool,
 }
 
@@ -42,7 +45,15 @@ impl Store {
             Err(error) => return Err(unreadable(error.to_string())),
         };
         let title = test.title.clone();
-        Ok(Store { folder, title, before, now: Vec::new(), kept: Vec::new(), differs: false })
+        Ok(Store {
+            folder,
+            title,
+            before,
+            now: Vec::new(),
+            kept: Vec::new(),
+            values: Vec::new(),
+            differs: false,
+        })
     }
 
     /// Compares the test's next snapshot.
@@ -58,8 +69,37 @@ impl Store {
             }
             Some(_) => self.media_differ(first),
         };
+        self.values.push((first, difference.is_none()));
         self.differs |= difference.is_some();
         Ok(difference)
+    }
+
+    /// What was compared, with what is kept of it; before [`Store::save`] replaces that.
+    pub fn shown(&self) -> Vec<Shown> {
+        let ends = self.values.iter().skip(1).map(|(first, _)| *first).chain([self.kept.len()]);
+        let values = self.values.iter().zip(ends).enumerate();
+        let shown = values.map(|(place, ((first, same), end))| Shown {
+            same: *same,
+            before: self.before.get(place).cloned(),
+            now: self.now[place].clone(),
+            media: self.kept[*first..end].iter().map(|kept| self.pair(kept)).collect(),
+        });
+        shown.collect()
+    }
+
+    fn pair(&self, kept: &Kept) -> Pair {
+        let before = self.read(kept).ok();
+        Pair { name: kept.name.clone(), before, now: kept.media.clone() }
+    }
+
+    /// The medium that is kept under this name.
+    fn read(&self, kept: &Kept) -> Result<Media, MediaError> {
+        let path = self.folder.join(&kept.name);
+        match &kept.media {
+            Media::Image(_) => RgbImage::load(&path).map(Media::Image),
+            Media::Speech(_) => Sound::load(&path).map(Media::Speech),
+            Media::Music(_) => Sound::load(&path).map(Media::Music),
+        }
     }
 
     /// The first medium of the present snapshot that is not like the one that was kept.
@@ -67,11 +107,7 @@ impl Store {
     fn media_differ(&self, first: usize) -> Option<Difference> {
         for kept in &self.kept[first..] {
             let path = self.folder.join(&kept.name);
-            let old = match &kept.media {
-                Media::Image(_) => RgbImage::load(&path).map(Media::Image),
-                Media::Speech(_) => Sound::load(&path).map(Media::Speech),
-                Media::Music(_) => Sound::load(&path).map(Media::Music),
-            };
+            let old = self.read(kept);
             let file = path.display().to_string();
             let old = match old {
                 Ok(old) => old,
@@ -138,7 +174,7 @@ impl Store {
 }
 
 /// Indented JSON in which lists of numbers stay on a line: there are hundreds of them.
-fn pretty(value: &Json, depth: usize) -> String {
+pub(super) fn pretty(value: &Json, depth: usize) -> String {
     let pad = "  ".repeat(depth + 1);
     let end = "  ".repeat(depth);
     match value {
