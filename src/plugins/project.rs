@@ -78,7 +78,7 @@ pub fn files(name: &str, language: Language) -> Vec<(&'static str, String)> {
     let mut files = vec![
         ("wit/plugin.wit", fill(include_str!("project/plugin.wit"))),
         ("wit/deps/agpt-plugin/agpt-plugin.wit", super::WIT.to_string()),
-        ("example.agpt", fill(include_str!("project/example.agpt"))),
+        ("example.agpt", fill(include_str!("project/example.agpt.in"))),
     ];
     match language {
         Language::Rust => {
