@@ -6,13 +6,13 @@ use lsp_types::{PrepareRenameResponse, TextEdit, Uri, WorkspaceEdit};
 
 use crate::base::Medium;
 use crate::lang::index::{Definition, Kind};
+use crate::lang::syntax::is_reserved;
 use crate::lang::{BUILTIN_FUNCTIONS, BUILTIN_TYPES};
 
 use super::documents::{Analysis, Documents, ROOT};
 use super::positions::Lines;
 use super::references::{Through, uses};
 use super::uris;
-use super::words::RESERVED;
 
 /// What can be renamed at a place, or why it cannot.
 pub fn prepare(analysis: &Analysis, offset: u32) -> Result<PrepareRenameResponse, String> {
@@ -74,7 +74,7 @@ fn valid(name: &str, definition: &Definition) -> Result<(), String> {
             "`{name}` is no name: names are letters, digits and `_`, and begin with no digit"
         ));
     }
-    if RESERVED.contains(&name) {
+    if is_reserved(name) {
         return Err(format!("`{name}` is a word of the language"));
     }
     let builtin = match definition.kind {

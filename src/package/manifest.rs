@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_saphyr::Spanned;
 
 use crate::base::Diagnostic;
-use crate::lang::syntax::is_word_of_the_language;
+use crate::lang::syntax::is_reserved;
 
 use super::{Problem, yaml};
 
@@ -222,7 +222,7 @@ pub fn check_name(name: &str) -> Result<(), &'static str> {
             "a name has small letters, digits and `_`, begins with a letter, and has at most 64 characters",
         );
     }
-    if is_word_of_the_language(name) {
+    if is_reserved(name) {
         return Err("this is a word of the language, which `use` could not name");
     }
     if name == "std" || name == "pkg" {

@@ -106,11 +106,6 @@ pub fn join(a: &Type, b: &Type) -> Option<Type> {
         (Type::Lasting(medium, _), Type::Lasting(other, _)) if medium == other => {
             Some(Type::Medium(*medium))
         }
-        (Type::Matching(_) | Type::Union(_), Type::Matching(_) | Type::Union(_))
-            if widens(a, &Type::TEXT) && widens(b, &Type::TEXT) && !both_unions(a, b) =>
-        {
-            Some(Type::TEXT)
-        }
         (Type::Union(cases), Type::Union(more)) => match (cases.first(), more.first()) {
             (Some(Literal::Text(_)), Some(Literal::Text(_)))
             | (Some(Literal::Int(_)), Some(Literal::Int(_))) => {
@@ -119,12 +114,10 @@ pub fn join(a: &Type, b: &Type) -> Option<Type> {
             }
             _ => None,
         },
+        // Of two patterns, or a pattern and cases, no more is known than that both are texts.
+        (a, b) if widens(a, &Type::TEXT) && widens(b, &Type::TEXT) => Some(Type::TEXT),
         _ => None,
     }
-}
-
-fn both_unions(a: &Type, b: &Type) -> bool {
-    matches!((a, b), (Type::Union(_), Type::Union(_)))
 }
 
 #[cfg(test)]

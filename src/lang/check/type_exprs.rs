@@ -99,13 +99,14 @@ impl Checker<'_> {
                 };
                 let mut diagnostic = Diagnostic::error("E0321", "this is not a pattern")
                     .label(at, error.to_string());
-                if error == PatternError::Anchors {
-                    diagnostic = diagnostic.help("leave them out");
-                } else if matches!(error, PatternError::Syntax(..)) {
-                    diagnostic = diagnostic.help(
-                        "patterns are regular expressions without back-references or look-around",
-                    );
-                }
+                diagnostic = diagnostic.help(match error {
+                    PatternError::Anchors => "leave them out",
+                    PatternError::Syntax(..) => {
+                        "patterns are regular expressions without back-references or look-around"
+                    }
+                    PatternError::Nothing => "write one that some text matches",
+                    PatternError::TooLarge => "repeat less often, or shorter parts",
+                });
                 self.error(diagnostic);
                 Type::Error
             }

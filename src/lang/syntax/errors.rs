@@ -21,7 +21,7 @@ pub const RESERVED: [&str; 29] = [
 ];
 
 /// Words that cannot be names.
-pub fn is_word_of_the_language(word: &str) -> bool {
+pub fn is_reserved(word: &str) -> bool {
     RESERVED.contains(&word)
 }
 

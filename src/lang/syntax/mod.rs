@@ -12,11 +12,6 @@ mod type_exprs;
 
 pub use build::parse;
 pub(in crate::lang) use build::{Grammar, Pair, Rule};
-pub use errors::is_word_of_the_language;
+pub use errors::is_reserved;
 pub(in crate::lang) use operators::rank_of;
 pub(in crate::lang) use scan::scan;
-
-/// Whether a word cannot be a name.
-pub fn is_reserved(word: &str) -> bool {
-    errors::RESERVED.contains(&word)
-}
