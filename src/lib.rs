@@ -10,6 +10,7 @@
 pub mod base;
 pub mod bundle;
 pub mod cli;
+pub mod data;
 pub mod docs;
 pub mod lang;
 pub mod lsp;

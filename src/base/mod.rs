@@ -7,6 +7,7 @@ pub mod diagnostic;
 pub mod hash;
 pub mod markup;
 pub mod medium;
+pub mod mmap;
 pub mod pattern;
 pub mod rng;
 pub mod role;

@@ -9,7 +9,6 @@ pub mod embedded;
 mod error;
 pub mod manifest;
 mod manifest_check;
-mod mmap;
 mod prompt;
 mod safetensors_file;
 mod sentencepiece;

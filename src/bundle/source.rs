@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use memmap2::Mmap;
 
-use super::{BundleError, embedded, mmap};
+use super::{BundleError, embedded};
+use crate::base::mmap;
 
 /// The name of the manifest in every bundle.
 pub const MANIFEST: &str = "bundle.yaml";

@@ -15,7 +15,7 @@ use memmap2::Mmap;
 /// once and renamed into place. Whoever truncates one during a run gets SIGBUS, as with every
 /// program that maps its weights; no bytes are interpreted as anything but plain numbers.
 #[allow(unsafe_code)]
-pub(super) fn map(path: &Path) -> io::Result<Mmap> {
+pub fn map(path: &Path) -> io::Result<Mmap> {
     let file = File::open(path)?;
     // SAFETY: see above; the mapping is read-only and owned by the returned value.
     unsafe { Mmap::map(&file) }
@@ -24,7 +24,7 @@ pub(super) fn map(path: &Path) -> io::Result<Mmap> {
 /// Gives the memory of a range back to the system, which reads the file again if it is needed:
 /// so the pages of a checkpoint of 28 GB do not pile up while it is copied tensor by tensor.
 #[allow(unsafe_code)]
-pub(super) fn release(map: &Mmap, range: Range<usize>) {
+pub fn release(map: &Mmap, range: Range<usize>) {
     #[cfg(unix)]
     // SAFETY: the mapping is a file's, read-only and shared; a page that was given back is the
     // file's again when it is touched. A failure only leaves the pages where they are.
