@@ -235,3 +235,145 @@ fn a_page_shows_kept_and_present_media() {
     }
     assert!(page.contains("<ins>") && page.contains("<del>") && !page.contains("http"));
 }
+
+const TIERS: &str = r#"
+use std/tasks { caption, paint as painting }
+
+test "a chain" with { seed: 3 } {
+  let words = generate text from caption(file("sunflower.png"))
+  let picture = generate image from painting(words) { perceptual: { steps: 2 } }
+  expect words contains "sunflower"
+  snapshot { picture, words }
+}
+
+test "measured" {
+  let picture = generate image from painting("a red apple") { perceptual: { steps: 2 } }
+  expect picture.width == 64
+}
+"#;
+
+/// A bundle that is nano without the files of one part.
+fn nano_without(part: &str) -> tempfile::TempDir {
+    fn copy(from: &Path, to: &Path, without: &Path) {
+        fs::create_dir_all(to).unwrap();
+        for entry in fs::read_dir(from).unwrap() {
+            let path = entry.unwrap().path();
+            let target = to.join(path.file_name().unwrap());
+            if path.is_dir() {
+                copy(&path, &target, without);
+            } else if path != without {
+                fs::copy(&path, &target).unwrap();
+            }
+        }
+    }
+    let (folder, nano) = (temp(), Path::new(env!("CARGO_MANIFEST_DIR")).join("stdlib/models/nano"));
+    copy(&nano, folder.path(), &nano.join(part).join("model.safetensors"));
+    folder
+}
+
+#[test]
+fn tiers_run_parts_of_a_test_and_name_the_stage_that_differs() {
+    let (folder, file) = project(TIERS);
+    // A test without snapshots is recorded when that is asked for.
+    assert!(run(&file, &["--update", "--record"]).status.success());
+    let path = snapshot(folder.path(), "a-chain").join("recording.json");
+    let recording = fs::read_to_string(&path).unwrap();
+    assert!(snapshot(folder.path(), "measured").join("recording.json").is_file());
+    for tier in ["prompt", "tokens", "replay", "full"] {
+        let output = run(&file, &["--tier", tier]);
+        assert!(output.status.success(), "{tier}: {}", stderr(&output));
+    }
+
+    // Neither recorded tier needs the language model's weights; the others do.
+    let model = nano_without("llm");
+    let model = ["--model", model.path().to_str().unwrap()];
+    for tier in ["prompt", "replay"] {
+        let output = run(&file, &[&model[..], &["--tier", tier]].concat());
+        assert!(output.status.success(), "{tier}: {}", stderr(&output));
+    }
+    let output = run(&file, &[&model[..], &["--tier", "tokens"]].concat());
+    assert_eq!(output.status.code(), Some(3));
+    // Nor does a comparison of codes need the decoder, unless something measures the picture.
+    let model = nano_without("image_decoder/unet");
+    let unet = model.path().join("image_decoder/unet/diffusion_pytorch_model.safetensors");
+    fs::remove_file(unet).unwrap();
+    let model = ["--model", model.path().to_str().unwrap()];
+    for tier in ["prompt", "tokens"] {
+        let chain = run(&file, &[&model[..], &["--filter", "chain", "--tier", tier]].concat());
+        assert!(chain.status.success(), "{tier}: {}", stderr(&chain));
+    }
+    let measured =
+        run(&file, &[&model[..], &["--filter", "measured", "--tier", "prompt"]].concat());
+    assert_eq!(measured.status.code(), Some(3));
+
+    // Another reply to the same prompt: where it first differs, and how near that was.
+    let id = recording.find("\"ids\": [").unwrap() + 8;
+    let changed = format!("{}7,{}", &recording[..id], &recording[id..]);
+    fs::write(&path, &changed).unwrap();
+    let output = run(&file, &["--filter", "chain", "--tier", "tokens"]);
+    assert_eq!(output.status.code(), Some(3));
+    let said = told(&output);
+    assert!(said.contains("E0805") && said.contains("from id 0 on"), "{}", stderr(&output));
+    assert!(said.contains("a real change: the next candidate was"), "{}", stderr(&output));
+    // Recorded ids that are no reply of their type.
+    let image = changed.rfind("\"ids\": [").unwrap() + 8;
+    fs::write(&path, format!("{}7,{}", &changed[..image], &changed[image..])).unwrap();
+    let output = run(&file, &["--filter", "chain", "--replay"]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(told(&output).contains("E0806"), "{}", stderr(&output));
+    fs::write(&path, &recording).unwrap();
+
+    // Another template: the prompt is named, before anything that follows from it.
+    fs::write(&file, TIERS.replace("painting(words)", "painting(\"not {words}\")")).unwrap();
+    let output = run(&file, &["--filter", "chain", "--tier", "prompt"]);
+    assert_eq!(output.status.code(), Some(3));
+    let said = told(&output);
+    assert!(said.contains("is not the recorded one") && said.contains("not a yellow"), "{said}");
+    assert!(!said.contains("E0802"), "its reply is the recorded one: {said}");
+    // What was never recorded.
+    fs::write(&file, TIERS.replace("\"measured\"", "\"not recorded\"")).unwrap();
+    let output = run(&file, &["--replay"]);
+    assert!(told(&output).contains("E0806"), "{}", stderr(&output));
+    assert!(told(&output).contains("1 passed, 1 failed"), "{}", stderr(&output));
+    for options in [["--replay", "--update"], ["--tier=tokens", "--record"]] {
+        assert_eq!(run(&file, &options).status.code(), Some(2));
+    }
+}
+
+#[test]
+fn nothing_is_accepted_where_something_is_not_as_expected() {
+    let text = "test \"wrong\" { expect 1 == 2\n snapshot \"text\" }";
+    let (folder, file) = project(text);
+    let output = run(&file, &["--update"]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(!folder.path().join("snapshots").exists(), "{}", stderr(&output));
+}
+
+#[test]
+fn jobs_change_neither_outcomes_nor_their_order() {
+    let mut text = TIERS.to_string();
+    for number in 0..6 {
+        text.push_str(&format!("test \"sum {number}\" {{ expect {number} + 1 != 4 }}\n"));
+    }
+    let (folder, file) = project(&text);
+    assert!(run(&file, &["--update", "--record", "--jobs", "3"]).status.code() == Some(3));
+    let outcomes = |options: &[&str]| {
+        let output = run(&file, &[options, &["--json"]].concat());
+        let mut json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        for test in json["tests"].as_array_mut().unwrap() {
+            test["seconds"] = 0.into();
+        }
+        json
+    };
+    let one = outcomes(&[]);
+    assert_eq!(one["passed"], 7);
+    assert_eq!(one["tests"][0]["test"], "a chain");
+    for jobs in ["2", "5"] {
+        assert_eq!(outcomes(&["--jobs", jobs]), one);
+    }
+    fs::write(folder.path().join("broken.agpt"), "pipeline {").unwrap();
+    let output = agpt(["test", "--json"]).arg(folder.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["broken"][0]["diagnostics"][0]["code"], "E0103");
+}

@@ -45,16 +45,27 @@ impl Machine {
     }
 
     pub fn engine(&self) -> Result<Engine, RunError> {
-        let placement = Placement {
+        Ok(self.prepared(Engine::open(&self.model, self.placement())?))
+    }
+
+    /// An engine of a model whose files need not all be there.
+    pub fn engine_partly(&self) -> Result<Engine, RunError> {
+        Ok(self.prepared(Engine::open_partly(&self.model, self.placement())?))
+    }
+
+    fn placement(&self) -> Placement {
+        Placement {
             devices: self.device.clone(),
             precisions: self.dtype.clone(),
             budgets: self.memory.clone(),
-        };
-        let mut engine = Engine::open(&self.model, placement)?;
+        }
+    }
+
+    fn prepared(&self, mut engine: Engine) -> Engine {
         engine.plugins.allow(&self.allow);
         if let Some(dirs) = directories::ProjectDirs::from("", "", "agpt") {
             engine.plugins.keep_in(dirs.cache_dir().join("plugins"));
         }
-        Ok(engine)
+        engine
     }
 }

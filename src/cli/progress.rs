@@ -131,12 +131,12 @@ impl Events for Progress {
     fn generated(&mut self, record: &Generated) {
         if self.verbose {
             let seconds = record.took.as_secs_f64();
-            let total = record.prompt_tokens + record.ids.len();
+            let total = record.prompt_ids.len() + record.ids.len();
             self.say(&format!(
                 "{}: prompt {:?} ({} tokens), reply {} tokens, {seconds:.2} s, {:.0} tokens/s",
                 record.path,
                 record.prompt,
-                record.prompt_tokens,
+                record.prompt_ids.len(),
                 record.ids.len(),
                 total as f64 / seconds.max(1e-9),
             ));
@@ -145,7 +145,7 @@ impl Events for Progress {
             "node": record.path,
             "medium": record.reply.to_string(),
             "prompt": record.prompt,
-            "prompt_tokens": record.prompt_tokens,
+            "prompt_tokens": record.prompt_ids.len(),
             "ids": record.ids,
             "seconds": record.took.as_secs_f64(),
         }));

@@ -21,13 +21,28 @@ impl Default for Settings {
     }
 }
 
+/// What was drawn, and how near another outcome was.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Draw {
+    pub index: usize,
+    /// Of the most likely token: by how much its logit is above the next one's. Of a sampled one:
+    /// the distance of `u` to the nearer end of its stretch of [0, 1). Infinite where nothing else
+    /// could be drawn. Where it is tiny, another rounding may give another token.
+    pub gap: f64,
+}
+
 /// Draws an index with `u` in [0, 1). `seen` is prompt and output so far.
 ///
 /// Returns `None` when nothing can be drawn: no logits, or all of them −∞ or NaN.
-pub fn draw(logits: &mut [f32], seen: &[u32], settings: &Settings, u: f64) -> Option<usize> {
+pub fn draw(logits: &mut [f32], seen: &[u32], settings: &Settings, u: f64) -> Option<Draw> {
     if settings.temperature == 0. {
         repetition_penalty(logits, seen, settings.repetition_penalty);
-        return greedy(logits);
+        let index = greedy(logits)?;
+        let others = logits.iter().enumerate().filter(|(other, _)| *other != index);
+        let second = others.map(|(_, logit)| *logit).fold(f32::NEG_INFINITY, f32::max);
+        // Two of +∞ are as near as can be, though their difference is no number.
+        let gap = f64::from(logits[index]) - f64::from(second);
+        return Some(Draw { index, gap: if gap.is_nan() { 0. } else { gap } });
     }
     warp(logits, seen, settings);
     sample(&probabilities(logits), u)
@@ -155,12 +170,13 @@ pub fn probabilities(logits: &[f32]) -> Vec<f64> {
 }
 
 /// The index where the running sum of `probabilities`, in index order, passes `u` in [0, 1).
-pub fn sample(probabilities: &[f64], u: f64) -> Option<usize> {
+pub fn sample(probabilities: &[f64], u: f64) -> Option<Draw> {
     let total: f64 = probabilities.iter().sum();
-    let mut running = 0.;
+    let (mut running, mut below) = (0., 0.);
     let mut last = None;
     for (i, &probability) in probabilities.iter().enumerate() {
         if probability > 0. {
+            below = running;
             running += probability;
             last = Some(i);
             if running > u * total {
@@ -168,7 +184,12 @@ pub fn sample(probabilities: &[f64], u: f64) -> Option<usize> {
             }
         }
     }
-    last
+    let index = last?;
+    // The ends of the whole are no boundaries to another token.
+    let lower = if below > 0. { u - below / total } else { f64::INFINITY };
+    let more = probabilities[index + 1..].iter().any(|probability| *probability > 0.);
+    let upper = if more { running / total - u } else { f64::INFINITY };
+    Some(Draw { index, gap: lower.min(upper).max(0.) })
 }
 
 /// The highest logit; the first of equals.
@@ -189,12 +210,30 @@ mod tests {
     #[test]
     fn a_draw_walks_the_probabilities_in_index_order() {
         let p = [0.25, 0., 0.5, 0.25];
-        assert_eq!(sample(&p, 0.), Some(0));
-        assert_eq!(sample(&p, 0.2499), Some(0));
-        assert_eq!(sample(&p, 0.25), Some(2));
-        assert_eq!(sample(&p, 0.75), Some(3));
-        assert_eq!(sample(&p, 0.999_999_999), Some(3));
+        let index = |u| sample(&p, u).map(|draw| draw.index);
+        assert_eq!(index(0.), Some(0));
+        assert_eq!(index(0.2499), Some(0));
+        assert_eq!(index(0.25), Some(2));
+        assert_eq!(index(0.75), Some(3));
+        assert_eq!(index(0.999_999_999), Some(3));
         assert_eq!(sample(&[0., 0.], 0.5), None);
+    }
+
+    #[test]
+    fn the_gap_says_how_near_another_outcome_was() {
+        let p = [0.25, 0., 0.5, 0.25];
+        let gap = |u| sample(&p, u).map(|draw| draw.gap);
+        assert_eq!(gap(0.125), Some(0.125));
+        assert_eq!(gap(0.), Some(0.25), "nothing lies below 0");
+        assert_eq!(gap(0.25), Some(0.));
+        assert_eq!(gap(0.5), Some(0.25));
+        assert_eq!(sample(&[0., 1.], 0.3), Some(Draw { index: 1, gap: f64::INFINITY }));
+        let cold = Settings { temperature: 0., ..Settings::default() };
+        let gap = |logits: &[f32]| draw(&mut logits.to_vec(), &[], &cold, 0.).map(|draw| draw.gap);
+        assert_eq!(gap(&[1., 3.5, 3.]), Some(0.5));
+        assert_eq!(gap(&[3., 3.]), Some(0.));
+        assert_eq!(gap(&[f32::INFINITY; 2]), Some(0.));
+        assert_eq!(gap(&[1., f32::NEG_INFINITY]), Some(f64::INFINITY));
     }
 
     #[test]
@@ -202,7 +241,7 @@ mod tests {
         assert_eq!(greedy(&[1., 3., 3.]), Some(1));
         assert_eq!(greedy(&[f32::NEG_INFINITY, f32::NAN]), None);
         let cold = Settings { temperature: 0., ..Settings::default() };
-        assert_eq!(draw(&mut [0., 2., 1.], &[], &cold, 0.99), Some(1));
+        assert_eq!(draw(&mut [0., 2., 1.], &[], &cold, 0.99).map(|draw| draw.index), Some(1));
         assert_eq!(draw(&mut [], &[], &cold, 0.5), None);
     }
 
@@ -213,7 +252,8 @@ mod tests {
         assert_eq!(probabilities(&logits), [0., 0., 1.]);
         let mut masked = [f32::NEG_INFINITY; 3];
         assert_eq!(draw(&mut masked, &[0], &Settings::default(), 0.5), None);
-        assert_eq!(draw(&mut [0., f32::INFINITY], &[], &Settings::default(), 0.1), Some(1));
+        let certain = draw(&mut [0., f32::INFINITY], &[], &Settings::default(), 0.1);
+        assert_eq!(certain.map(|draw| draw.index), Some(1));
         let mut logits = [1., 1., 0.];
         top_k(&mut logits, 1);
         assert_eq!(probabilities(&logits), [0.5, 0.5, 0.]);

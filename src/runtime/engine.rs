@@ -15,6 +15,7 @@ use super::components::placement::Bytes;
 use super::error::{Failure, RunError};
 use super::events::{Events, Loaded, Unloaded};
 use super::plugins::Plugins;
+use super::recording::Recording;
 use super::resident::Resident;
 use super::roles::{Detokenizer, Tokenizer};
 use super::settings::Settings;
@@ -48,6 +49,8 @@ pub struct Engine {
     pub(super) automata: HashMap<String, Arc<Automaton>>,
     pub(super) resident: Resident,
     pub plugins: Plugins,
+    /// Replies to give instead of asking the language model.
+    pub replay: Option<Recording>,
     tokenizers: BTreeMap<Medium, Box<dyn Tokenizer>>,
     detokenizers: BTreeMap<Medium, Box<dyn Detokenizer>>,
 }
@@ -55,7 +58,16 @@ pub struct Engine {
 impl Engine {
     /// Opens a bundle by name or folder. Reads its manifest only.
     pub fn open(model: &str, placement: impl Into<Placement>) -> Result<Self, RunError> {
-        let bundle = Bundle::find_whole(model).map_err(Failure::from)?;
+        Self::of(Bundle::find_whole(model).map_err(Failure::from)?, placement)
+    }
+
+    /// The same of a bundle whose files need not all be there: what a run asks for and does not
+    /// find is an error then.
+    pub fn open_partly(model: &str, placement: impl Into<Placement>) -> Result<Self, RunError> {
+        Self::of(Bundle::find(model).map_err(Failure::from)?, placement)
+    }
+
+    fn of(bundle: Bundle, placement: impl Into<Placement>) -> Result<Self, RunError> {
         let mut loader = Loader::new(bundle.clone(), placement.into());
         loader.open_devices()?;
         Ok(Engine {
@@ -67,6 +79,7 @@ impl Engine {
             automata: HashMap::new(),
             resident: Resident::default(),
             plugins: Plugins::default(),
+            replay: None,
             tokenizers: BTreeMap::new(),
             detokenizers: BTreeMap::new(),
         })

@@ -96,6 +96,10 @@ pub enum Failure {
     Plan(Box<Diagnostic>),
     #[error("{path} is no snapshot: {reason}")]
     Snapshot { path: PathBuf, reason: String },
+    #[error("nothing is recorded for `{0}`")]
+    Unrecorded(String),
+    #[error("what is recorded for `{0}` is no reply of its type")]
+    Misrecorded(String),
     #[error(transparent)]
     Plugin(Box<PluginError>),
     #[error("the run was cancelled")]
@@ -133,6 +137,7 @@ impl Failure {
             Failure::Output { .. } => "E0709",
             Failure::Plan(_) => "E0601",
             Failure::Snapshot { .. } => "E0804",
+            Failure::Unrecorded(_) | Failure::Misrecorded(_) => "E0806",
             Failure::Plugin(error) => error.code(),
             Failure::Cancelled => "E0710",
             Failure::Defect(..) => "E0799",
@@ -171,6 +176,9 @@ impl Failure {
             Failure::Snapshot { .. } => {
                 "restore it, or remove it and accept a new one with `agpt test --update`"
                     .to_string()
+            }
+            Failure::Unrecorded(_) | Failure::Misrecorded(_) => {
+                "record it with `agpt test --record`, which runs the language model".to_string()
             }
             Failure::Plugin(error) => error.help(),
             Failure::Defect(..) => "please report it with the source file".to_string(),

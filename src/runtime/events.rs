@@ -78,9 +78,11 @@ pub struct Generated {
     pub path: String,
     pub reply: Reply,
     pub prompt: String,
-    pub prompt_tokens: usize,
+    pub prompt_ids: Vec<u32>,
     /// Ids of the joint vocabulary, without the tokens that ended the reply.
     pub ids: Vec<u32>,
+    /// For each id, how near another was; empty if the reply was recorded.
+    pub gaps: Vec<f32>,
     pub took: Duration,
 }
 

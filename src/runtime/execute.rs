@@ -368,7 +368,8 @@ impl Executor<'_> {
     /// medium that was generated gives the codes it was made from.
     fn encode(&mut self, medium: Medium, value: &Value, recall: bool) -> Result<Value, Failure> {
         Ok(match value {
-            Value::Media(Made { codes: Some(codes), .. }) if recall => {
+            // Tokens are media that were left undecoded.
+            Value::Media(Made { codes: Some(codes), .. }) | Value::Tokens(_, codes) if recall => {
                 Value::Tokens(medium, codes.clone())
             }
             Value::List(items) if recall => {

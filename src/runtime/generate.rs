@@ -10,7 +10,16 @@ use super::error::Failure;
 use super::events::Events;
 use super::grammar::{Next, Rules};
 
-/// Draws a reply token by token and returns its ids without the one that ended it.
+/// What the language model wrote.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Written {
+    /// Ids of the joint vocabulary, without the one that ended the reply.
+    pub ids: Vec<u32>,
+    /// For each of them, how near another was ([`sampling::Draw`]).
+    pub gaps: Vec<f32>,
+}
+
+/// Draws a reply token by token.
 ///
 /// `session` has read the first `read` ids of the prompt already, and at least one less than
 /// all. `on_token` sees every id as it comes.
@@ -22,9 +31,9 @@ pub fn reply(
     stream: &mut Stream,
     events: &mut dyn Events,
     mut on_token: impl FnMut(u32, usize, &mut dyn Events),
-) -> Result<Vec<u32>, Failure> {
+) -> Result<Written, Failure> {
     let mut seen = prompt.to_vec();
-    let mut produced = Vec::new();
+    let mut written = Written::default();
     let mut pending = prompt[read..].to_vec();
     while let Next::Choose(allowed) = rules.next() {
         if events.cancelled() {
@@ -34,16 +43,17 @@ pub fn reply(
         let settings = rules.sampling();
         // The penalty looks at ids of the whole vocabulary, so it comes before the narrowing.
         sampling::repetition_penalty(&mut logits, &seen, settings.repetition_penalty);
-        let id = choose(&logits, &allowed, settings, stream)?;
+        let (id, gap) = choose(&logits, &allowed, settings, stream)?;
         if !rules.take(id) {
             break;
         }
-        produced.push(id);
+        written.ids.push(id);
+        written.gaps.push(gap as f32);
         seen.push(id);
-        on_token(id, produced.len(), events);
+        on_token(id, written.ids.len(), events);
         pending = vec![id];
     }
-    Ok(produced)
+    Ok(written)
 }
 
 /// Draws one of the allowed ids. Only their logits are looked at, which is what a mask over the
@@ -53,7 +63,7 @@ fn choose(
     allowed: &[Range<u32>],
     settings: &sampling::Settings,
     stream: &mut Stream,
-) -> Result<u32, Failure> {
+) -> Result<(u32, f64), Failure> {
     let mut ids = Vec::new();
     let mut candidates = Vec::new();
     for range in allowed {
@@ -64,8 +74,9 @@ fn choose(
         }
     }
     let without_penalty = sampling::Settings { repetition_penalty: 1.0, ..*settings };
-    let index = sampling::draw(&mut candidates, &[], &without_penalty, stream.uniform());
-    index.and_then(|index| ids.get(index).copied()).ok_or(Failure::NoCandidate)
+    let drawn = sampling::draw(&mut candidates, &[], &without_penalty, stream.uniform());
+    let drawn = drawn.and_then(|draw| Some((*ids.get(draw.index)?, draw.gap)));
+    drawn.ok_or(Failure::NoCandidate)
 }
 
 #[cfg(test)]
@@ -114,7 +125,7 @@ mod tests {
             &mut Silent,
             |_, _, _| {},
         );
-        (ids.unwrap(), session.read)
+        (ids.unwrap().ids, session.read)
     }
 
     fn only(range: Range<u32>) -> Vec<Range<u32>> {

@@ -13,6 +13,7 @@ mod json;
 pub mod perceptual;
 pub mod plugins;
 pub mod read;
+pub mod recording;
 pub mod render;
 mod resident;
 pub mod roles;

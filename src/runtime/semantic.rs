@@ -18,7 +18,7 @@ use super::automaton::{Automaton, Matching, Spelling, Spellings};
 use super::engine::{Engine, Held};
 use super::error::Failure;
 use super::events::{Events, Generated};
-use super::generate;
+use super::generate::{self, Written};
 use super::grammar::{Grammar, Inset, Length, OneOf, Rules, Single, Switching};
 use super::settings::Settings;
 use super::value::{Piece, Prompt, PromptPart, Text, Value};
@@ -70,63 +70,73 @@ impl Engine {
         };
         let written = bundle.prompt_builder()?.build(&turns(request.prompt)?, first)?;
         let room = bundle.manifest().context.saturating_sub(written.ids.len());
-        let lasting = match request.held {
-            To::Lasting(seconds) => Some(*seconds),
-            _ => None,
-        };
-        let draft = Draft { bundle: &bundle, settings: request.settings, room, lasting };
-        let mut case = None;
-        let ids = match request.reply {
-            Reply::Only(_) if let To::Cases(cases) = request.held => {
-                let (ids, text) = self.choose(cases, &written.ids, &draft, stream, events)?;
-                case = Some(text);
-                ids
+        let reply = match self.replay.as_ref() {
+            Some(recording) => {
+                let recorded = recording.get(request.path);
+                let unrecorded = || Failure::Unrecorded(request.path.to_string());
+                let ids = recorded.ok_or_else(unrecorded)?.ids.clone();
+                Written { ids, gaps: Vec::new() }
             }
-            Reply::Only(_) if let To::Pattern(pattern) = request.held => {
-                self.matching(pattern, &written.ids, &draft, stream, events)?
-            }
-            Reply::Only(medium) => {
-                let length = draft.length(medium, request.settings)?;
-                match draft.windows(medium, length)? {
-                    Some(windows) => {
-                        self.write_on(&written.ids, medium, &draft, &windows, stream, events)?
-                    }
-                    None => {
-                        draft.fits(written.ids.len(), least(length))?;
-                        let mut rules = draft.single(medium, length)?;
-                        self.write(&written.ids, &mut rules, most(length), stream, events)?
-                    }
-                }
-            }
-            Reply::Mixed => {
-                draft.fits(written.ids.len(), 1)?;
-                let mut rules = draft.switching(&self.media())?;
-                let most = rules.most;
-                self.write(&written.ids, &mut rules, most, stream, events)?
-            }
+            None => self.ask(request, &written.ids, room, stream, events)?,
         };
         events.generated(&Generated {
             path: request.path.to_string(),
             reply: request.reply,
             prompt: written.text_for_people,
-            prompt_tokens: written.ids.len(),
-            ids: ids.clone(),
+            prompt_ids: written.ids,
+            ids: reply.ids.clone(),
+            gaps: reply.gaps,
             took: begun.elapsed(),
         });
+        let value = value(&bundle, request, reply.ids);
+        match self.replay {
+            // A recording is a file that anyone may change.
+            Some(_) => value.map_err(|_| Failure::Misrecorded(request.path.to_string())),
+            None => value,
+        }
+    }
+
+    /// A reply of the language model.
+    fn ask(
+        &mut self,
+        request: &Request<'_>,
+        prompt: &[u32],
+        room: usize,
+        stream: &mut Stream,
+        events: &mut dyn Events,
+    ) -> Result<Written, Failure> {
+        let bundle = self.bundle.clone();
+        let lasting = match request.held {
+            To::Lasting(seconds) => Some(*seconds),
+            _ => None,
+        };
+        let draft = Draft { bundle: &bundle, settings: request.settings, room, lasting };
         match request.reply {
-            Reply::Only(Medium::Text) => {
-                let text = match (case, request.held) {
-                    (Some(case), _) => case,
-                    // As its bytes were counted, without marks between words.
-                    (None, To::Pattern(_)) => bundle.text_tokenizer()?.decode(&ids),
-                    (None, _) => in_words(&bundle, &ids)?,
-                };
-                Ok(Value::Text(Text::written(text, ids)))
+            Reply::Only(_) if let To::Cases(cases) = request.held => {
+                self.choose(cases, prompt, &draft, stream, events)
+            }
+            Reply::Only(_) if let To::Pattern(pattern) = request.held => {
+                self.matching(pattern, prompt, &draft, stream, events)
             }
             Reply::Only(medium) => {
-                codes(bundle.vocabulary()?, medium, &ids).map(|codes| Value::Tokens(medium, codes))
+                let length = draft.length(medium, request.settings)?;
+                match draft.windows(medium, length)? {
+                    Some(windows) => {
+                        self.write_on(prompt, medium, &draft, &windows, stream, events)
+                    }
+                    None => {
+                        draft.fits(prompt.len(), least(length))?;
+                        let mut rules = draft.single(medium, length)?;
+                        self.write(prompt, &mut rules, most(length), stream, events)
+                    }
+                }
             }
-            Reply::Mixed => pieces(&bundle, &ids).map(|pieces| Value::Mixed(pieces.into())),
+            Reply::Mixed => {
+                draft.fits(prompt.len(), 1)?;
+                let mut rules = draft.switching(&self.media())?;
+                let most = rules.most;
+                self.write(prompt, &mut rules, most, stream, events)
+            }
         }
     }
 
@@ -138,7 +148,7 @@ impl Engine {
         draft: &Draft<'_>,
         stream: &mut Stream,
         events: &mut dyn Events,
-    ) -> Result<(Vec<u32>, String), Failure> {
+    ) -> Result<Written, Failure> {
         let tokenizer = draft.bundle.text_tokenizer()?;
         let cases: Vec<Vec<u32>> =
             texts.iter().map(|case| tokenizer.encode_text(case)).collect::<Result<_, _>>()?;
@@ -152,11 +162,8 @@ impl Engine {
         draft.fits(prompt.len(), longest)?;
         let sampling = draft.sampling(Medium::Text, draft.settings)?;
         let ends = draft.bundle.prompt_builder()?.stop()?;
-        let mut rules = OneOf::new(cases.clone(), ends, sampling);
-        let ids = self.write(prompt, &mut rules, longest, stream, events)?;
-        let written = cases.iter().position(|case| *case == ids);
-        let case = written.and_then(|place| texts.get(place)).cloned();
-        Ok((ids, case.ok_or(Failure::Defect("another text", "case"))?))
+        let mut rules = OneOf::new(cases, ends, sampling);
+        self.write(prompt, &mut rules, longest, stream, events)
     }
 
     /// A text that matches a pattern, and is finished before its last token is spent.
@@ -167,7 +174,7 @@ impl Engine {
         draft: &Draft<'_>,
         stream: &mut Stream,
         events: &mut dyn Events,
-    ) -> Result<Vec<u32>, Failure> {
+    ) -> Result<Written, Failure> {
         draft.fits(prompt.len(), 1)?;
         let most = most(draft.length(Medium::Text, draft.settings)?);
         let automaton = self.automaton(pattern)?;
@@ -217,7 +224,7 @@ impl Engine {
         most: usize,
         stream: &mut Stream,
         events: &mut dyn Events,
-    ) -> Result<Vec<u32>, Failure> {
+    ) -> Result<Written, Failure> {
         let context = self.bundle.manifest().context;
         let vocabulary = self.bundle.vocabulary()?.clone();
         let mut text = self.bundle.text_tokenizer()?.stream();
@@ -231,7 +238,7 @@ impl Engine {
         let known = held.ids.iter().zip(&prompt[..prompt.len().saturating_sub(1)]);
         let read = known.take_while(|(held, asked)| held == asked).count();
         held.session.truncate(read);
-        let ids = generate::reply(
+        let written = generate::reply(
             held.session.as_mut(),
             prompt,
             read,
@@ -243,11 +250,11 @@ impl Engine {
                 false => events.progress(produced, most),
             },
         )?;
-        held.ids = prompt.iter().chain(&ids).copied().collect();
+        held.ids = prompt.iter().chain(&written.ids).copied().collect();
         // The last id of a reply is drawn and not read.
         held.ids.truncate(held.session.len());
         self.held = Some(held);
-        Ok(ids)
+        Ok(written)
     }
 
     /// Writes a medium that is longer than what the model was trained on: each further stretch
@@ -260,19 +267,60 @@ impl Engine {
         windows: &Windows,
         stream: &mut Stream,
         events: &mut dyn Events,
-    ) -> Result<Vec<u32>, Failure> {
+    ) -> Result<Written, Failure> {
         draft.fits(prompt.len(), windows.window)?;
-        let mut ids: Vec<u32> = Vec::with_capacity(windows.total);
-        while ids.len() < windows.total {
-            let kept = windows.overlap.min(ids.len());
-            let more = (windows.window - kept).min(windows.total - ids.len());
+        let mut all = Written::default();
+        while all.ids.len() < windows.total {
+            let kept = windows.overlap.min(all.ids.len());
+            let more = (windows.window - kept).min(windows.total - all.ids.len());
             let mut rules = draft.single(medium, Length::Exactly(more))?;
-            let given: Vec<u32> = prompt.iter().chain(&ids[ids.len() - kept..]).copied().collect();
+            let end = &all.ids[all.ids.len() - kept..];
+            let given: Vec<u32> = prompt.iter().chain(end).copied().collect();
             let new = self.write(&given, &mut rules, more, stream, events)?;
-            ids.extend(new);
-            events.progress(ids.len(), windows.total);
+            all.ids.extend(new.ids);
+            all.gaps.extend(new.gaps);
+            events.progress(all.ids.len(), windows.total);
         }
-        Ok(ids)
+        Ok(all)
+    }
+}
+
+/// What a reply is, as its type says.
+fn value(bundle: &Bundle, request: &Request<'_>, ids: Vec<u32>) -> Result<Value, Failure> {
+    match request.reply {
+        Reply::Only(Medium::Text) => {
+            let text = match request.held {
+                To::Cases(cases) => case_of(bundle, cases, &ids)?,
+                // As its bytes were counted, without marks between words.
+                To::Pattern(pattern) => held_to(bundle, pattern, &ids)?,
+                _ => in_words(bundle, &ids)?,
+            };
+            Ok(Value::Text(Text::written(text, ids)))
+        }
+        Reply::Only(medium) => {
+            codes(bundle.vocabulary()?, medium, &ids).map(|codes| Value::Tokens(medium, codes))
+        }
+        Reply::Mixed => pieces(bundle, &ids).map(|pieces| Value::Mixed(pieces.into())),
+    }
+}
+
+/// The case that was written.
+fn case_of(bundle: &Bundle, cases: &[String], ids: &[u32]) -> Result<String, Failure> {
+    let tokenizer = bundle.text_tokenizer()?;
+    for case in cases {
+        if tokenizer.encode_text(case)? == ids {
+            return Ok(case.clone());
+        }
+    }
+    Err(Failure::Defect("another text", "case"))
+}
+
+/// A text that matches a pattern, as its bytes were counted.
+fn held_to(bundle: &Bundle, pattern: &Pattern, ids: &[u32]) -> Result<String, Failure> {
+    let text = bundle.text_tokenizer()?.decode(ids);
+    match pattern.matches(&text) {
+        true => Ok(text),
+        false => Err(Failure::Defect("another text", "text that matches")),
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::base::{Diagnostic, Span};
 use crate::runtime::error::RunError;
 
+use super::recorder::Deviation;
 use super::report::Shown;
 use super::snapshot::Difference;
 
@@ -13,6 +14,8 @@ pub struct Outcome {
     pub findings: Result<Vec<Finding>, RunError>,
     /// Its snapshots, where they are to be shown.
     pub shown: Vec<Shown>,
+    /// Whether what was found has been shown to somebody who was asked about it.
+    pub asked: bool,
 }
 
 impl Outcome {
@@ -36,6 +39,11 @@ impl Outcome {
 }
 
 pub enum Finding {
+    /// The language model is asked or answers otherwise than was recorded.
+    Deviation {
+        span: Span,
+        found: Deviation,
+    },
     /// An `expect` that is false, with both sides of a comparison.
     Unexpected {
         span: Span,
@@ -58,20 +66,17 @@ pub enum Finding {
         span: Span,
         count: usize,
     },
-    /// A snapshot that differed and was written anew.
+    /// What was new or differed was written.
     Accepted,
 }
 
 impl Finding {
-    /// Marks a snapshot as written; an expectation stays what it is.
-    pub fn accept(&mut self) {
-        if self.is_of_snapshot() {
-            *self = Finding::Accepted;
-        }
+    pub fn is_of_snapshot(&self) -> bool {
+        matches!(self, Finding::Deviation { .. } | Finding::Snapshot { .. } | Finding::Stale { .. })
     }
 
-    pub fn is_of_snapshot(&self) -> bool {
-        matches!(self, Finding::Snapshot { .. } | Finding::Stale { .. })
+    pub fn is_unexpected(&self) -> bool {
+        matches!(self, Finding::Unexpected { .. } | Finding::TooSeldom { .. })
     }
 
     pub fn accepted(&self) -> bool {
@@ -80,6 +85,7 @@ impl Finding {
 
     pub fn diagnostic(&self) -> Diagnostic {
         match self {
+            Finding::Deviation { span, found } => found.diagnostic(*span),
             Finding::Unexpected { span, sides } => {
                 let diagnostic = Diagnostic::error("E0801", "this is not as expected");
                 match sides {

@@ -1,5 +1,5 @@
-//! Where snapshots lie: a folder for each test, `snapshots/FILE/TITLE/`, with `snapshot.json` and
-//! the media that it names.
+//! Where snapshots lie: a folder for each test, `snapshots/FILE/TITLE/`, with `snapshot.json`, the
+//! media that it names, and the replies of the language model in `recording.json`.
 
 use std::path::{Path, PathBuf};
 
@@ -9,10 +9,15 @@ use crate::base::atomic::write_atomic;
 use crate::lang::ir::Test;
 use crate::media::{MediaError, RgbImage, Sound, encode_png, encode_wav};
 use crate::runtime::error::Failure;
+use crate::runtime::recording::Recording;
 use crate::runtime::value::{Media, Value};
 
 use super::report::{Pair, Shown};
 use super::snapshot::{self, Difference, Kept, SAME_FROM, likeness};
+use super::tier::{Tier, semantic};
+
+/// What the language model wrote, beside `snapshot.json`.
+const RECORDING: &str = "recording.json";
 
 pub struct Store {
     folder: PathBuf,
@@ -20,6 +25,9 @@ pub struct Store {
     before: Vec<Json>,
     now: Vec<Json>,
     kept: Vec<Kept>,
+    recorded: Option<Recording>,
+    /// What is to be recorded, if it differs.
+    recording: Option<Recording>,
     /// For each value, where its media begin in `kept`, and whether it is as it was.
     values: Vec<(usize, bool)>,
     differs: bool,
@@ -45,7 +53,19 @@ impl Store {
             Err(error) => return Err(unreadable(error.to_string())),
         };
         let title = test.title.clone();
+        let path = folder.join(RECORDING);
+        let recorded = match std::fs::read(&path) {
+            Ok(bytes) => Some(serde_json::from_slice(&bytes).map_err(|error| {
+                Failure::Snapshot { path: path.clone(), reason: error.to_string() }
+            })?),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => {
+                return Err(Failure::Snapshot { path, reason: error.to_string() });
+            }
+        };
         Ok(Store {
+            recorded,
+            recording: None,
             folder,
             title,
             before,
@@ -57,13 +77,17 @@ impl Store {
     }
 
     /// Compares the test's next snapshot.
-    pub fn compare(&mut self, value: &Value) -> Result<Option<Difference>, Failure> {
+    pub fn compare(&mut self, value: &Value, tier: Tier) -> Result<Option<Difference>, Failure> {
         let place = self.now.len();
         let first = self.kept.len();
         let now = snapshot::of(value, &(place + 1).to_string(), &mut self.kept);
         self.now.push(now.clone());
         let difference = match self.before.get(place) {
             None => Some(Difference::New { now }),
+            Some(before) if tier.leaves_codes() => {
+                let (before, now) = (semantic(before), semantic(&now));
+                (before != now).then_some(Difference::Value { before, now })
+            }
             Some(before) if *before != now => {
                 Some(Difference::Value { before: before.clone(), now })
             }
@@ -72,6 +96,19 @@ impl Store {
         self.values.push((first, difference.is_none()));
         self.differs |= difference.is_some();
         Ok(difference)
+    }
+
+    /// What the language model wrote when the snapshots were accepted.
+    pub fn recording(&self) -> Option<&Recording> {
+        self.recorded.as_ref()
+    }
+
+    /// Has a recording kept with the next [`Store::save`].
+    pub fn record(&mut self, now: Recording) {
+        let known = self.recorded.as_ref().is_some_and(|before| *before == now);
+        if !known && !(now.is_empty() && self.recorded.is_none()) {
+            self.recording = Some(now);
+        }
     }
 
     /// What was compared, with what is kept of it; before [`Store::save`] replaces that.
@@ -131,14 +168,22 @@ impl Store {
     /// Writes what was compared, if anything differs; media first, so that the snapshot never
     /// names a file that is not there.
     pub fn save(&self, model: String, seed: u64) -> Result<bool, Failure> {
-        if !self.differs {
-            return Ok(false);
-        }
         let failed = |path: &Path, error: std::io::Error| Failure::Output {
             path: path.to_path_buf(),
             reason: error.to_string(),
         };
+        if !self.differs && self.recording.is_none() {
+            return Ok(false);
+        }
         std::fs::create_dir_all(&self.folder).map_err(|error| failed(&self.folder, error))?;
+        if let Some(recording) = &self.recording {
+            let path = self.folder.join(RECORDING);
+            let text = format!("{}\n", pretty(&json!(recording), 0));
+            write_atomic(&path, text.as_bytes()).map_err(|error| failed(&path, error))?;
+        }
+        if !self.differs {
+            return Ok(true);
+        }
         for kept in &self.kept {
             let bytes = match &kept.media {
                 Media::Image(image) => encode_png(image, &[])?,
@@ -178,7 +223,10 @@ pub(super) fn pretty(value: &Json, depth: usize) -> String {
     let pad = "  ".repeat(depth + 1);
     let end = "  ".repeat(depth);
     match value {
-        Json::Array(items) if !items.is_empty() && !items.iter().all(Json::is_number) => {
+        Json::Array(items)
+            if !items.is_empty()
+                && !items.iter().all(|item| item.is_number() || item.is_null()) =>
+        {
             let items: Vec<String> =
                 items.iter().map(|item| format!("{pad}{}", pretty(item, depth + 1))).collect();
             format!("[\n{}\n{end}]", items.join(",\n"))

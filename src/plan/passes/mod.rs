@@ -4,8 +4,11 @@ mod dead;
 mod fold;
 mod rewrite;
 mod share;
+mod undecoded;
 
 use super::graph::Plan;
+
+pub use undecoded::undecoded;
 
 /// What one pass did, for `agpt plan --explain-passes`.
 #[derive(Debug, Clone, PartialEq, Eq)]
