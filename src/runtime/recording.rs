@@ -22,7 +22,7 @@ pub struct Recorded {
     /// Ids of the joint vocabulary, without those that ended the reply.
     pub ids: Vec<u32>,
     /// For each id, how near another was; nothing where no other could be drawn.
-    pub gaps: Vec<Option<f32>>,
+    pub gaps: Vec<Option<f64>>,
 }
 
 impl Recorded {
@@ -38,7 +38,7 @@ impl Recorded {
 }
 
 /// Three digits say whether a gap is tiny; the rest would be noise in a file people read.
-fn rounded(gap: f32) -> Option<f32> {
+fn rounded(gap: f32) -> Option<f64> {
     if !gap.is_finite() {
         return None;
     }

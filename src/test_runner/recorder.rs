@@ -56,7 +56,7 @@ impl Events for Recorder<'_> {
 }
 
 /// Below this gap, in logits or in probability, another machine's rounding may choose otherwise.
-const NEAR: f32 = 1e-3;
+const NEAR: f64 = 1e-3;
 
 /// The first way in which replies differ from those that were recorded.
 #[derive(Debug, PartialEq)]
@@ -64,7 +64,7 @@ pub enum Deviation {
     /// The language model is asked something else.
     Prompt { path: String, before: String, now: String },
     /// The same prompt is answered otherwise, from this id on.
-    Reply { path: String, at: usize, gap: Option<f32> },
+    Reply { path: String, at: usize, gap: Option<f64> },
     /// It is asked where it was not.
     New { path: String },
     /// It is no longer asked.
@@ -133,7 +133,7 @@ mod tests {
 
     fn recording(entries: &[(&str, &str, &[u32])]) -> Recording {
         let one = |(path, prompt, ids): &(&str, &str, &[u32])| {
-            let gaps = ids.iter().map(|id| Some(*id as f32 * 1e-4)).collect();
+            let gaps = ids.iter().map(|id| Some(f64::from(*id) * 1e-4)).collect();
             let recorded = Recorded {
                 prompt: prompt.to_string(),
                 prompt_blake3: prompt.to_string(),
@@ -153,7 +153,7 @@ mod tests {
         let Some(Deviation::Prompt { path, .. }) = deviation(&before, &now) else { panic!() };
         assert_eq!(path, "b", "a prompt is named before a reply");
         let now = recording(&[("a", "p", &[1, 9]), ("b", "q", &[4])]);
-        let reply = Deviation::Reply { path: "a".into(), at: 1, gap: Some(2e-4) };
+        let reply = Deviation::Reply { path: "a".into(), at: 1, gap: Some(2.0 * 1e-4) };
         assert_eq!(deviation(&before, &now), Some(reply));
         let now = recording(&[("a", "p", &[1, 2, 3])]);
         assert_eq!(deviation(&before, &now), Some(Deviation::Gone { path: "b".into() }));

@@ -2,6 +2,7 @@
 
 pub mod ast;
 mod build;
+mod characters;
 mod docs;
 mod errors;
 mod expressions;

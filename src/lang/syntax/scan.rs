@@ -7,6 +7,7 @@
 use crate::base::{Diagnostic, SourceId, Span};
 
 use super::ast::{Comment, CommentKind};
+use super::characters;
 
 /// How deep brackets and the words that nest may go.
 pub const MAX_NESTING: usize = 48;
@@ -66,6 +67,7 @@ pub fn scan(text: &str, source: SourceId) -> Scan {
     let mut scanner = Scanner::new(text, source);
     scanner.run();
     scanner.close_all(text.len());
+    scanner.out.diagnostics.extend(characters::reordering(text, source));
     scanner.out
 }
 
@@ -234,6 +236,13 @@ impl<'a> Scanner<'a> {
             _ => "inside a text every character is allowed: put it in double quotes",
         };
         let words = &self.text[start..self.at];
+        let alike = words.chars().find_map(|c| characters::lookalike(c).map(|letter| (c, letter)));
+        let help = match alike {
+            Some((c, letter)) => {
+                format!("`{c}` is U+{:04X}, which only looks like `{letter}`: {help}", u32::from(c))
+            }
+            None => help.to_string(),
+        };
         let diagnostic = Diagnostic::error("E0101", format!("`{words}` is not part of agpt"))
             .label(self.span(start, self.at), "not expected here")
             .help(help);
