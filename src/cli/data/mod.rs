@@ -7,7 +7,7 @@ mod tokenize;
 
 use crate::base::Sources;
 use crate::data::DataError;
-use crate::runtime::error::RunError;
+use crate::runtime::error::{Failure, RunError};
 
 use super::Exit;
 use super::source::{self, complain};
@@ -47,6 +47,11 @@ fn failed(error: DataError) -> Exit {
             source::explain(&diagnostics);
             Exit::Invalid
         }
+        DataError::Bundle(error) => {
+            let diagnostic = RunError::from(Failure::from(error)).diagnostic();
+            source::show(&[diagnostic], &Sources::default());
+            Exit::Failed
+        }
         DataError::Run(failure) => {
             source::show(&[RunError::from(failure).diagnostic()], &Sources::default());
             Exit::Failed
@@ -56,13 +61,7 @@ fn failed(error: DataError) -> Exit {
             Exit::Cancelled
         }
         error => {
-            let help = match &error {
-                DataError::Bundle(error) => {
-                    miette::Diagnostic::help(error).map(|help| help.to_string())
-                }
-                error => error.help().map(str::to_string),
-            };
-            complain(&error.to_string(), help.as_deref());
+            complain(&error.to_string(), error.help());
             Exit::Failed
         }
     }
