@@ -4,5 +4,6 @@
 
 mod error;
 pub mod packed;
+pub mod providers;
 
 pub use error::DataError;

@@ -19,6 +19,7 @@ use super::resident::Resident;
 use super::roles::{Detokenizer, Tokenizer};
 use super::settings::Settings;
 use super::value::Media;
+use super::writer::Writer;
 
 pub use super::components::device::Device;
 pub use super::components::placement::{Budget, Choice, Placement, Precision};
@@ -48,6 +49,8 @@ pub struct Engine {
     pub(super) automata: HashMap<String, Arc<Automaton>>,
     pub(super) resident: Resident,
     pub plugins: Plugins,
+    /// Who writes texts, if it is not the language model.
+    pub(super) writer: Option<Box<dyn Writer>>,
     tokenizers: BTreeMap<Medium, Box<dyn Tokenizer>>,
     detokenizers: BTreeMap<Medium, Box<dyn Detokenizer>>,
 }
@@ -67,6 +70,7 @@ impl Engine {
             automata: HashMap::new(),
             resident: Resident::default(),
             plugins: Plugins::default(),
+            writer: None,
             tokenizers: BTreeMap::new(),
             detokenizers: BTreeMap::new(),
         })

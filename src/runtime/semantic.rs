@@ -61,6 +61,9 @@ impl Engine {
         stream: &mut Stream,
         events: &mut dyn Events,
     ) -> Result<Value, Failure> {
+        if let Some(reply) = self.elsewhere(request, stream, events) {
+            return reply;
+        }
         let begun = Instant::now();
         let bundle = self.bundle.clone();
         // A mixed reply begins as text does: the model writes the start tokens.
@@ -82,7 +85,9 @@ impl Engine {
                 case = Some(text);
                 ids
             }
-            Reply::Only(_) if let To::Pattern(pattern) = request.held => {
+            Reply::Only(_)
+                if let To::Pattern(pattern) | To::Json { pattern, .. } = request.held =>
+            {
                 self.matching(pattern, &written.ids, &draft, stream, events)?
             }
             Reply::Only(medium) => {
@@ -118,7 +123,7 @@ impl Engine {
                 let text = match (case, request.held) {
                     (Some(case), _) => case,
                     // As its bytes were counted, without marks between words.
-                    (None, To::Pattern(_)) => bundle.text_tokenizer()?.decode(&ids),
+                    (None, To::Pattern(_) | To::Json { .. }) => bundle.text_tokenizer()?.decode(&ids),
                     (None, _) => in_words(&bundle, &ids)?,
                 };
                 Ok(Value::Text(Text::written(text, ids)))
