@@ -5,5 +5,6 @@
 mod error;
 pub mod packed;
 pub mod providers;
+pub mod synthesis;
 
 pub use error::DataError;
