@@ -26,7 +26,7 @@ use std::sync::{Arc, OnceLock};
 pub use component::{Component, Role as ComponentRole};
 pub use error::BundleError;
 pub use manifest::Manifest;
-pub use prompt::{Prompt, PromptBuilder, PromptPart, Turn};
+pub use prompt::{Prompt, PromptBuilder, PromptPart, Sample, Turn};
 pub use source::{Blob, MANIFEST, Search, Source};
 pub use text_tokenizer::{Piece, TextStream, TextTokenizer};
 pub use vocabulary::{MediumTokens, Vocabulary};

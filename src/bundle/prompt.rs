@@ -1,8 +1,10 @@
-//! From a conversation to the ids that the model was trained on.
+//! From a conversation to the ids that the model was trained on, or is to be trained on.
+
+use std::ops::Range;
 
 use super::BundleError;
 use super::manifest::PromptFormat;
-use super::text_tokenizer::{Piece, TextTokenizer};
+use super::text_tokenizer::{Cut, Piece, TextTokenizer};
 use super::vocabulary::Vocabulary;
 use crate::base::{Medium, Role};
 
@@ -31,6 +33,14 @@ pub struct Prompt {
     pub text_for_people: String,
 }
 
+/// What a model learns from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sample {
+    pub ids: Vec<u32>,
+    /// Where the assistant's replies are, each with what ends it.
+    pub replies: Vec<Range<usize>>,
+}
+
 /// Writes conversations in a bundle's prompt format.
 pub struct PromptBuilder<'a> {
     pub format: &'a PromptFormat,
@@ -48,6 +58,9 @@ enum Segment {
 struct Draft {
     segments: Vec<Segment>,
     people: String,
+    /// Where replies begin and end: the segment, the byte in its text, and whether the ids in
+    /// front must be those of the prompt alone.
+    marks: Vec<(usize, usize, bool)>,
 }
 
 impl PromptBuilder<'_> {
@@ -59,8 +72,92 @@ impl PromptBuilder<'_> {
     /// from there. A turn of the assistant that begins with [`PromptPart::Ids`] gets no
     /// separator: the model wrote it as it is.
     pub fn build(&self, turns: &[Turn], reply: Medium) -> Result<Prompt, BundleError> {
-        let mut draft = Draft::default();
         let begin = self.begin()?;
+        let mut draft = self.conversation(turns)?;
+        let prefilled = turns.last().filter(|turn| turn.role == Role::Assistant);
+        if prefilled.is_none() {
+            self.trusted(&mut draft, &self.format.assistant.before);
+        }
+        if reply != Medium::Text {
+            self.start_medium(
+                &mut draft,
+                reply,
+                prefilled.is_none_or(|turn| turn.parts.is_empty()),
+            )?;
+        }
+        let mut ids = begin;
+        ids.extend(self.encode(draft.segments)?);
+        Ok(Prompt { ids, text_for_people: draft.people })
+    }
+
+    /// A finished conversation for training, with `answer` as the reply to `turns`; without one
+    /// the last turn must be the assistant's.
+    ///
+    /// The prompt that [`Self::build`] makes of the same turns is exactly what the sample begins
+    /// with: where the tokenizer would join its end with the answer's first letters, both are
+    /// encoded apart.
+    pub fn sample(
+        &self,
+        turns: &[Turn],
+        answer: Option<&[PromptPart]>,
+    ) -> Result<Sample, BundleError> {
+        let mut draft = self.conversation(turns)?;
+        let prefilled = turns.last().filter(|turn| turn.role == Role::Assistant);
+        match (answer, prefilled) {
+            (Some(answer), None) => self.reply(&mut draft, answer)?,
+            (Some(answer), Some(turn)) => {
+                // What is given at generation is not learned: the reply begins behind it.
+                draft.marks.pop();
+                draft.mark(is_text(answer));
+                if turn.parts.is_empty() {
+                    self.trusted(&mut draft, &self.format.assistant.lead);
+                }
+                self.parts(&mut draft, answer)?;
+            }
+            (None, Some(_)) => {}
+            (None, None) => return Err(failed("the conversation does not end with a reply")),
+        }
+        self.trusted(&mut draft, &self.format.assistant.after);
+        draft.mark(false);
+        self.finish(draft)
+    }
+
+    /// Text with media for training, without roles.
+    pub fn document(&self, parts: &[PromptPart]) -> Result<Vec<u32>, BundleError> {
+        let mut draft = Draft::default();
+        self.parts(&mut draft, parts)?;
+        Ok(self.finish(draft)?.ids)
+    }
+
+    fn finish(&self, draft: Draft) -> Result<Sample, BundleError> {
+        let mut ids = self.begin()?;
+        let start = ids.len();
+        let (mut pieces, mut first) = (Vec::new(), Vec::with_capacity(draft.segments.len()));
+        for segment in draft.segments {
+            first.push(pieces.len());
+            match segment {
+                Segment::Piece(piece) => pieces.push(piece),
+                Segment::Ids(ids) => pieces.extend(ids.into_iter().map(Piece::Special)),
+            }
+        }
+        let cuts: Vec<Cut> = draft
+            .marks
+            .iter()
+            .map(|(segment, at, firm)| {
+                let piece = first.get(*segment).copied().unwrap_or(pieces.len());
+                Cut { piece, at: *at, firm: *firm }
+            })
+            .collect();
+        let (encoded, places) = self.tokenizer.encode_cut(pieces, &cuts)?;
+        ids.extend(encoded);
+        let (pairs, _) = places.as_chunks::<2>();
+        let replies = pairs.iter().map(|[from, to]| start + from..start + to).collect();
+        Ok(Sample { ids, replies })
+    }
+
+    /// The turns, without what follows the last one.
+    fn conversation(&self, turns: &[Turn]) -> Result<Draft, BundleError> {
+        let mut draft = Draft::default();
         draft.people.push_str(&self.format.begin);
         if let (Some(text), false) = (&self.format.default_system, starts_with_system(turns)) {
             self.turn(&mut draft, Role::System, &[PromptPart::Text(text.clone())])?;
@@ -83,22 +180,10 @@ impl PromptBuilder<'_> {
             let last = index + 1 == turns.len();
             if turn.role == Role::Assistant && !last {
                 self.trusted(&mut draft, &self.format.assistant.after);
+                draft.mark(false);
             }
         }
-        let prefilled = turns.last().filter(|turn| turn.role == Role::Assistant);
-        if prefilled.is_none() {
-            self.trusted(&mut draft, &self.format.assistant.before);
-        }
-        if reply != Medium::Text {
-            self.start_medium(
-                &mut draft,
-                reply,
-                prefilled.is_none_or(|turn| turn.parts.is_empty()),
-            )?;
-        }
-        let mut ids = begin;
-        ids.extend(self.encode(draft.segments)?);
-        Ok(Prompt { ids, text_for_people: draft.people })
+        Ok(draft)
     }
 
     /// The ids that end a reply.
@@ -137,15 +222,18 @@ impl PromptBuilder<'_> {
                 self.parts(draft, parts)?;
                 self.trusted(draft, &self.format.user.after);
             }
-            Role::Assistant => {
-                self.trusted(draft, &self.format.assistant.before);
-                if !matches!(parts.first(), None | Some(PromptPart::Ids(_))) {
-                    self.trusted(draft, &self.format.assistant.lead);
-                }
-                self.parts(draft, parts)?;
-            }
+            Role::Assistant => self.reply(draft, parts)?,
         }
         Ok(())
+    }
+
+    fn reply(&self, draft: &mut Draft, parts: &[PromptPart]) -> Result<(), BundleError> {
+        self.trusted(draft, &self.format.assistant.before);
+        draft.mark(is_text(parts));
+        if !matches!(parts.first(), None | Some(PromptPart::Ids(_))) {
+            self.trusted(draft, &self.format.assistant.lead);
+        }
+        self.parts(draft, parts)
     }
 
     fn parts(&self, draft: &mut Draft, parts: &[PromptPart]) -> Result<(), BundleError> {
@@ -230,6 +318,13 @@ impl Draft {
         self.people.push_str(text);
     }
 
+    fn mark(&mut self, firm: bool) {
+        self.marks.push(match self.segments.last() {
+            Some(Segment::Piece(Piece::Text(text))) => (self.segments.len() - 1, text.len(), firm),
+            _ => (self.segments.len(), 0, firm),
+        });
+    }
+
     /// Text of the format and of the user that meet are one piece, as in training.
     fn join(&mut self, text: &str) {
         if text.is_empty() {
@@ -240,6 +335,12 @@ impl Draft {
             _ => self.segments.push(Segment::Piece(Piece::Text(text.to_string()))),
         }
     }
+}
+
+/// Whether a reply begins with words: the prompt for it ends where the assistant's prefix does,
+/// and not behind the separator.
+fn is_text(parts: &[PromptPart]) -> bool {
+    !matches!(parts.first(), Some(PromptPart::Tokens(..)))
 }
 
 fn starts_with_system(turns: &[Turn]) -> bool {

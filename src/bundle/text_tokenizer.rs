@@ -16,6 +16,16 @@ pub enum Piece {
     Text(String),
 }
 
+/// A place in a trusted string, whose place among its ids is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Cut {
+    /// The piece, and the byte in it if it is text; just behind the last piece is a place too.
+    pub piece: usize,
+    pub at: usize,
+    /// What stands in front of a firm cut has the ids that it has alone.
+    pub firm: bool,
+}
+
 /// Encodes plain text, and strings of the prompt format. Cheap to clone.
 #[derive(Clone)]
 pub struct TextTokenizer(Arc<Inner>);
@@ -115,18 +125,80 @@ impl TextTokenizer {
     }
 
     /// The ids of pieces that together are one string.
-    pub(super) fn encode_pieces(&self, mut pieces: Vec<Piece>) -> Result<Vec<u32>, BundleError> {
+    pub(super) fn encode_pieces(&self, pieces: Vec<Piece>) -> Result<Vec<u32>, BundleError> {
+        Ok(self.encode_cut(pieces, &[])?.0)
+    }
+
+    /// The same, with the place among the ids that each cut has. Cuts are in order.
+    pub(super) fn encode_cut(
+        &self,
+        mut pieces: Vec<Piece>,
+        cuts: &[Cut],
+    ) -> Result<(Vec<u32>, Vec<usize>), BundleError> {
+        let count = pieces.len();
+        let begun = matches!(pieces.first(), Some(Piece::Text(_)));
         if !self.0.legacy {
             self.put_space_in_front(&mut pieces);
         }
-        let mut ids = Vec::new();
-        for piece in pieces {
+        // What stands in front moved the places of what follows.
+        let (added, shift) =
+            (pieces.len() - count, if begun && !self.0.legacy { SPACE.len() } else { 0 });
+        let place = |cut: &Cut| match (cut.piece, cut.at) {
+            (0, at) if at > 0 => Cut { at: at + shift, ..*cut },
+            _ => Cut { piece: cut.piece + added, ..*cut },
+        };
+        let cuts: Vec<Cut> = cuts.iter().map(place).collect();
+        let (mut ids, mut places) = (Vec::new(), Vec::with_capacity(cuts.len()));
+        for (index, piece) in pieces.iter().enumerate() {
+            let within: Vec<&Cut> = cuts.iter().filter(|cut| cut.piece == index).collect();
             match piece {
-                Piece::Special(id) => ids.push(id),
-                Piece::Text(text) => ids.extend(self.encode_text(&text)?),
+                Piece::Special(id) => {
+                    places.extend(within.iter().map(|_| ids.len()));
+                    ids.push(*id);
+                }
+                Piece::Text(text) => {
+                    let (encoded, found) = self.encode_text_cut(text, &within)?;
+                    places.extend(found.into_iter().map(|at| ids.len() + at));
+                    ids.extend(encoded);
+                }
             }
         }
-        Ok(ids)
+        places.resize(cuts.len(), ids.len());
+        Ok((ids, places))
+    }
+
+    /// One piece of text: in one go, or in stretches where a firm cut would not hold otherwise.
+    fn encode_text_cut(
+        &self,
+        text: &str,
+        cuts: &[&Cut],
+    ) -> Result<(Vec<u32>, Vec<usize>), BundleError> {
+        let whole = self.encode_text(text)?;
+        let mut places = Vec::with_capacity(cuts.len());
+        for cut in cuts {
+            let head = self.encode_text(&text[..cut.at])?;
+            let common = whole.iter().zip(&head).take_while(|(a, b)| a == b).count();
+            if cut.firm && common < head.len() {
+                return self.encode_apart(text, cuts);
+            }
+            places.push(common);
+        }
+        Ok((whole, places))
+    }
+
+    fn encode_apart(
+        &self,
+        text: &str,
+        cuts: &[&Cut],
+    ) -> Result<(Vec<u32>, Vec<usize>), BundleError> {
+        let (mut ids, mut places, mut done) = (Vec::new(), Vec::with_capacity(cuts.len()), 0);
+        for cut in cuts {
+            ids.extend(self.encode_text(&text[done..cut.at])?);
+            places.push(ids.len());
+            done = cut.at;
+        }
+        ids.extend(self.encode_text(&text[done..])?);
+        Ok((ids, places))
     }
 
     /// Without `legacy`, one `▁` stands before the string as a whole. In front of an added

@@ -83,6 +83,11 @@ impl Vocabulary {
         self.added.get(token).copied()
     }
 
+    /// The text of an added token, for messages: it is searched for.
+    pub fn name_of(&self, id: u32) -> Option<&str> {
+        self.added.iter().find(|(_, other)| **other == id).map(|(name, _)| name.as_str())
+    }
+
     /// Whether an id is a piece of plain text.
     pub fn is_text(&self, id: u32) -> bool {
         self.text.get(id as usize).copied().unwrap_or(false)

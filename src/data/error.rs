@@ -2,6 +2,10 @@
 
 use std::path::PathBuf;
 
+use crate::base::{Diagnostic, Sources};
+use crate::bundle::BundleError;
+use crate::runtime::error::Failure;
+
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
     #[error("cannot read `{}`: {source}", path.display())]
@@ -16,6 +20,23 @@ pub enum DataError {
     Vocabulary { path: PathBuf, reason: String },
     #[error("{0}")]
     Sample(String),
+    #[error("{}:{line}:{column}: {message}", path.display())]
+    Syntax { path: PathBuf, line: usize, column: usize, message: String },
+    #[error("{}: {reason}", path.display())]
+    Recipe { path: PathBuf, reason: String },
+    #[error("template `{name}`: {reason}")]
+    Template { name: String, reason: String },
+    /// Templates that do not compile: the diagnostics say it all.
+    #[error("the recipe's templates have errors")]
+    Source(Box<(Vec<Diagnostic>, Sources)>),
+    #[error("`{}` holds the data of another recipe, model or input", folder.display())]
+    Other { folder: PathBuf },
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    #[error(transparent)]
+    Run(#[from] Failure),
+    #[error("cancelled; what is finished stays, and the same command goes on from there")]
+    Cancelled,
 }
 
 impl DataError {
@@ -26,6 +47,12 @@ impl DataError {
                 Some("remove the file and make the data again; finished shards are kept")
             }
             DataError::Vocabulary { .. } => Some("make the data again with this model's bundle"),
+            DataError::Other { .. } => {
+                Some("choose another folder with --out, or begin anew with --fresh")
+            }
+            DataError::Syntax { .. } | DataError::Recipe { .. } => {
+                Some("docs/data.md lists what a recipe holds")
+            }
             _ => None,
         }
     }

@@ -395,6 +395,8 @@ impl Executor<'_> {
                 )
             }
             Value::None => Value::None,
+            // Data for training come encoded: their codes stand for the medium.
+            Value::Tokens(of, _) if *of == medium => value.clone(),
             other => return Err(Failure::Defect(other.kind(), medium.name())),
         })
     }

@@ -1,11 +1,14 @@
-//! From values to the turns of a prompt, before they meet a bundle's format.
+//! From values to the turns of a prompt, before they meet a bundle's format; with an answer, to
+//! what a model learns from.
 
 use crate::base::{Literal, Role};
+use crate::bundle::{self, Bundle, Sample};
 use crate::plan::arith;
 use crate::plan::graph::{RenderPart, RenderTurn};
 
 use super::error::Failure;
-use super::value::{Piece, PromptPart, PromptTurn, Text, Value};
+use super::semantic;
+use super::value::{Piece, Prompt, PromptPart, PromptTurn, Text, Value};
 
 /// The turns with `values` where their ports are.
 pub fn turns(written: &[RenderTurn], values: &[Value]) -> Result<Vec<PromptTurn>, Failure> {
@@ -41,6 +44,16 @@ pub fn turns(written: &[RenderTurn], values: &[Value]) -> Result<Vec<PromptTurn>
         turns.push(PromptTurn { role, parts });
     }
     Ok(turns)
+}
+
+/// A training sample: the prompt as the bundle writes it for generation, with `answer` as its
+/// reply and the tokens that end one.
+pub fn with_answer(
+    bundle: &Bundle,
+    prompt: &Prompt,
+    answer: &[bundle::PromptPart],
+) -> Result<Sample, Failure> {
+    Ok(bundle.prompt_builder()?.sample(&semantic::turns(prompt)?, Some(answer))?)
 }
 
 /// A text in a turn: in the assistant's, what the language model wrote stays id by id.

@@ -574,7 +574,7 @@ fn codes(vocabulary: &Vocabulary, medium: Medium, ids: &[u32]) -> Result<Arc<[u3
 }
 
 /// A prompt in the words of the bundle layer; something must be in it.
-fn turns(prompt: &Prompt) -> Result<Vec<Turn>, Failure> {
+pub(super) fn turns(prompt: &Prompt) -> Result<Vec<Turn>, Failure> {
     let says_something = |part: &PromptPart| match part {
         PromptPart::Text(text) => !text.trim().is_empty(),
         PromptPart::Tokens(_, codes) | PromptPart::Ids(codes) => !codes.is_empty(),
