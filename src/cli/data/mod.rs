@@ -8,7 +8,7 @@ mod tokenize;
 
 use crate::base::Sources;
 use crate::data::DataError;
-use crate::runtime::error::RunError;
+use crate::runtime::error::{Failure, RunError};
 
 use super::Exit;
 use super::source::{self, complain};
@@ -52,6 +52,11 @@ fn failed(error: DataError) -> Exit {
             source::explain(&diagnostics);
             Exit::Invalid
         }
+        DataError::Bundle(error) => {
+            let diagnostic = RunError::from(Failure::from(error)).diagnostic();
+            source::show(&[diagnostic], &Sources::default());
+            Exit::Failed
+        }
         DataError::Run(failure) => {
             source::show(&[RunError::from(failure).diagnostic()], &Sources::default());
             Exit::Failed
@@ -61,13 +66,7 @@ fn failed(error: DataError) -> Exit {
             Exit::Cancelled
         }
         error => {
-            let help = match &error {
-                DataError::Bundle(error) => {
-                    miette::Diagnostic::help(error).map(|help| help.to_string())
-                }
-                error => error.help().map(str::to_string),
-            };
-            complain(&error.to_string(), help.as_deref());
+            complain(&error.to_string(), error.help());
             Exit::Failed
         }
     }
