@@ -142,6 +142,10 @@ impl Recipe {
                 return Some(format!("`{role}`: {why}"));
             }
         }
+        if self.media().is_empty() {
+            let roles = "`image`, `speech` or `music`";
+            return Some(format!("nobody makes any medium; give {roles} a provider"));
+        }
         if matches!(self.writer, Provider::Command(_)) {
             return Some("`writer` must be `openai` or `bundle`".to_string());
         }
@@ -201,7 +205,7 @@ impl Recipe {
 mod tests {
     use super::*;
 
-    const SMALL: &str = "format: 1\nwriter:\n  openai: { url: \"http://localhost:1/v1\", model: m }\n";
+    const SMALL: &str = "format: 1\nwriter:\n  openai: { url: \"http://localhost:1/v1\", model: m }\nspeech: { bundle: nano }\n";
 
     fn parse(text: &str) -> Result<Recipe, String> {
         Recipe::parse(text, Path::new("r.yaml")).map_err(|error| error.to_string())
@@ -211,7 +215,7 @@ mod tests {
     fn a_small_recipe_has_the_papers_numbers() {
         let recipe = parse(SMALL).unwrap();
         assert_eq!(recipe.topics, Topics { per_meta: 200, batch: 20 });
-        assert!(recipe.media().is_empty());
+        assert_eq!(recipe.media(), [Medium::Speech]);
     }
 
     #[test]
