@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value as Json, json};
 
 use openai::{Fault, KEY, Server};
-use support::{agpt, json as printed, stderr, temp};
+use support::{agpt, json as printed, temp};
 
 /// A recipe whose roles all are the server; `more` is further keys of a role.
 fn recipe(folder: &Path, server: &Server, more: &str, rest: &str) -> PathBuf {
@@ -43,6 +43,12 @@ fn synthesize(recipe: &Path, out: &Path, more: &[&str]) -> Output {
     let (recipe, out) = (recipe.display().to_string(), out.display().to_string());
     let args = ["data", "synthesize", &recipe, "--out", &out, "--json"];
     agpt(args).args(more).env("TEST_KEY", KEY).output().unwrap()
+}
+
+/// What went to standard error, without the frame and the line breaks of a report.
+fn stderr(output: &Output) -> String {
+    let text = support::stderr(output).replace('│', " ");
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn rows(path: PathBuf) -> Vec<Json> {
