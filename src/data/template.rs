@@ -306,3 +306,162 @@ fn beside(sources: &Sources, span: Span, path: &str) -> PathBuf {
     let source = sources.get(span.source).map(|file| PathBuf::from(&file.name));
     source.as_deref().and_then(Path::parent).map_or(PathBuf::from(path), |dir| dir.join(path))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::OnceLock;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::bundle::{PromptPart, embedded};
+    use crate::lang::MemoryLoader;
+    use crate::runtime::engine::Placement;
+    use crate::runtime::events::Silent;
+    use crate::runtime::render;
+
+    const OWN: &str = r#"
+pub template begun(picture: image) -> text {
+  user { "{picture}" }
+  assistant { "Answer: {out}" }
+}
+pub template painted(scene: text, style: "oil" | "ink" = "oil") -> image {
+  user { "An example." }
+  assistant { "Here it is." }
+  user { "{scene} in {style}" }
+}
+"#;
+
+    fn used(template: &str, pool: Option<&str>) -> TemplateUse {
+        TemplateUse {
+            template: template.into(),
+            instructions: pool.map(|pool| Pool::Named(pool.into())),
+            probability: 1.0,
+            with: Default::default(),
+        }
+    }
+
+    fn prepared(used: &TemplateUse, engine: &mut Engine) -> Result<Prepared, DataError> {
+        let mut loader = MemoryLoader::default().with("own", OWN);
+        for name in embedded::modules() {
+            loader = loader.with(&format!("std/{name}"), embedded::module(name).unwrap());
+        }
+        Prepared::compile(used, Path::new(""), &loader, engine, &mut Silent)
+    }
+
+    fn engine() -> Engine {
+        Engine::open("nano", Placement::default()).unwrap()
+    }
+
+    /// Every template of the standard library's tasks with its pool, and two with more turns.
+    fn all() -> Vec<TemplateUse> {
+        let tasks = ["caption", "paint", "transcribe", "speak", "describe_music", "compose"];
+        let mut all: Vec<TemplateUse> = tasks
+            .iter()
+            .map(|task| {
+                let pool = format!("std/instructions:{}", task.to_uppercase());
+                used(&format!("std/tasks:{task}"), Some(&pool))
+            })
+            .collect();
+        all.extend([used("own.agpt:begun", None), used("own:painted", None)]);
+        all
+    }
+
+    fn sizes() -> &'static [(Medium, u32, u32)] {
+        static SIZES: OnceLock<Vec<(Medium, u32, u32)>> = OnceLock::new();
+        SIZES.get_or_init(|| {
+            let nano = engine();
+            let vocabulary = nano.bundle().vocabulary().unwrap();
+            let size = |(medium, it): (Medium, &crate::bundle::MediumTokens)| {
+                (medium, it.codebook_size, it.codebooks)
+            };
+            vocabulary.media().map(size).collect()
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn a_prompt_is_what_its_sample_begins_with(
+            text in "[ -~äé猫🐈\n]{1,40}",
+            draws in prop::collection::vec(any::<u32>(), 32),
+            seed: u64,
+        ) {
+            let mut engine = engine();
+            for used in all() {
+                let template = prepared(&used, &mut engine).unwrap();
+                let (_, size, books) =
+                    *sizes().iter().find(|(medium, ..)| *medium == template.medium).unwrap();
+                let codes: Vec<u32> = (0u32..)
+                    .zip(&draws)
+                    .map(|(place, draw)| place % books * size + draw % size)
+                    .collect();
+                let tokens = PromptPart::Tokens(template.medium, codes.clone());
+                let (given, answer, reply) = match template.makes_medium {
+                    true => (Value::text(text.as_str()), tokens, template.medium),
+                    false => {
+                        let given = Value::Tokens(template.medium, codes.into());
+                        (given, PromptPart::Text(text.clone()), Medium::Text)
+                    }
+                };
+                let pick = seed as usize % template.instructions().max(1);
+                let prompt = template.prompt(given, pick, seed, &mut engine, &mut Silent).unwrap();
+                let bundle = engine.bundle().clone();
+                let asked = render::for_reply(&bundle, &prompt, reply).unwrap().ids;
+                let sample = render::with_answer(&bundle, &prompt, &[answer]).unwrap();
+                prop_assert!(sample.ids.starts_with(&asked), "{}: {text:?}", template.name);
+                // What is learned begins at the latest where generation begins, and ends as
+                // replies end.
+                let learned = sample.replies.last().unwrap();
+                prop_assert!(learned.start <= asked.len());
+                prop_assert_eq!(learned.end, sample.ids.len());
+                let stop = bundle.vocabulary().unwrap().added("<eos>").unwrap();
+                prop_assert_eq!(sample.ids.last(), Some(&stop));
+                if reply == Medium::Text {
+                    prop_assert_eq!(learned.start, asked.len());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_sample_of_the_base_model_is_that_of_the_paper() {
+        let mut engine = engine();
+        let mut paint = used("std/tasks:paint", None);
+        paint.instructions = Some(Pool::Listed(vec!["Draw it.".into()]));
+        let paint = prepared(&paint, &mut engine).unwrap();
+        let prompt = paint.prompt(Value::text("a red apple"), 0, 1, &mut engine, &mut Silent);
+        let bundle = engine.bundle().clone();
+        let answer = PromptPart::Tokens(Medium::Image, (0..32).collect());
+        let sample = render::with_answer(&bundle, &prompt.unwrap(), &[answer]).unwrap();
+        let codes: String = (0..32).map(|code| format!("<👀{code}>")).collect();
+        let text = format!(
+            "<s>[Human]: Draw it. This is input: a red apple<eoh> [MMGPT]: <soim>{codes}<eoim><eos>"
+        );
+        let written = bundle.text_tokenizer().unwrap().encode_format(&text).unwrap();
+        assert_eq!(sample.ids, written);
+    }
+
+    #[test]
+    fn templates_that_do_not_fit_say_why() {
+        let mut engine = engine();
+        let mut reason = |used: TemplateUse| match prepared(&used, &mut engine) {
+            Ok(_) => panic!("{} was taken", used.template),
+            Err(DataError::Source(found)) => found.0[0].message.clone(),
+            Err(error) => error.to_string(),
+        };
+        assert!(reason(used("tasks", None)).contains("names no declaration"));
+        assert!(reason(used("std/tasks:no } x", None)).contains("is no name"));
+        assert!(reason(used("std/chat:compare", None)).contains("takes 2 parameters"));
+        assert!(reason(used("std/chat:answer_aloud", None)).contains("its reply is mixed"));
+        assert!(reason(used("std/instructions:PAINT", None)).contains("is no template"));
+        let with = |name: &str, value: Scalar| TemplateUse {
+            with: [(name.to_string(), value)].into(),
+            ..used("own:painted", None)
+        };
+        assert!(reason(with("size", Scalar::Int(3))).contains("no parameter `size`"));
+        assert!(reason(with("style", Scalar::Text("pen".into()))).contains("is no"));
+        let pool = used("own:painted", Some("std/instructions:PAINT"));
+        assert!(reason(pool).contains("no parameter `instruction`"));
+    }
+}

@@ -1,13 +1,12 @@
 //! From values to the turns of a prompt, before they meet a bundle's format; with an answer, to
 //! what a model learns from.
 
-use crate::base::{Literal, Role};
+use crate::base::{Literal, Medium, Role};
 use crate::bundle::{self, Bundle, Sample};
 use crate::plan::arith;
 use crate::plan::graph::{RenderPart, RenderTurn};
 
 use super::error::Failure;
-use super::semantic;
 use super::value::{Piece, Prompt, PromptPart, PromptTurn, Text, Value};
 
 /// The turns with `values` where their ports are.
@@ -46,6 +45,15 @@ pub fn turns(written: &[RenderTurn], values: &[Value]) -> Result<Vec<PromptTurn>
     Ok(turns)
 }
 
+/// The prompt for a reply in a medium, as the language model reads it.
+pub fn for_reply(
+    bundle: &Bundle,
+    prompt: &Prompt,
+    reply: Medium,
+) -> Result<bundle::Prompt, Failure> {
+    Ok(bundle.prompt_builder()?.build(&said(prompt)?, reply)?)
+}
+
 /// A training sample: the prompt as the bundle writes it for generation, with `answer` as its
 /// reply and the tokens that end one.
 pub fn with_answer(
@@ -53,7 +61,38 @@ pub fn with_answer(
     prompt: &Prompt,
     answer: &[bundle::PromptPart],
 ) -> Result<Sample, Failure> {
-    Ok(bundle.prompt_builder()?.sample(&semantic::turns(prompt)?, Some(answer))?)
+    Ok(bundle.prompt_builder()?.sample(&said(prompt)?, Some(answer))?)
+}
+
+/// A prompt in the words of the bundle layer; something must be in it.
+fn said(prompt: &Prompt) -> Result<Vec<bundle::Turn>, Failure> {
+    let says_something = |part: &PromptPart| match part {
+        PromptPart::Text(text) => !text.trim().is_empty(),
+        PromptPart::Tokens(_, codes) | PromptPart::Ids(codes) => !codes.is_empty(),
+    };
+    if !prompt.turns.iter().any(|turn| turn.parts.iter().any(says_something)) {
+        return Err(Failure::EmptyPrompt);
+    }
+    let spoken = prompt.turns.iter().enumerate().filter(|(index, turn)| {
+        // The last turn of the assistant is empty where the reply is to stand.
+        !(turn.role == Role::Assistant && turn.parts.is_empty() && index + 1 == prompt.turns.len())
+    });
+    Ok(spoken
+        .map(|(_, turn)| bundle::Turn {
+            role: turn.role,
+            parts: turn
+                .parts
+                .iter()
+                .map(|part| match part {
+                    PromptPart::Text(text) => bundle::PromptPart::Text(text.clone()),
+                    PromptPart::Tokens(medium, codes) => {
+                        bundle::PromptPart::Tokens(*medium, codes.to_vec())
+                    }
+                    PromptPart::Ids(ids) => bundle::PromptPart::Ids(ids.to_vec()),
+                })
+                .collect(),
+        })
+        .collect())
 }
 
 /// A text in a turn: in the assistant's, what the language model wrote stays id by id.

@@ -5,11 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::base::rng::Stream;
-use crate::base::{Medium, Pattern, Reply, Role};
+use crate::base::{Medium, Pattern, Reply};
 use crate::bundle::manifest::{Sampling, SpanLength};
-use crate::bundle::{
-    Bundle, ComponentRole, MediumTokens, PromptPart as BundlePart, Turn, Vocabulary,
-};
+use crate::bundle::{Bundle, ComponentRole, MediumTokens, Vocabulary};
 use crate::lang::types::Seconds;
 use crate::models::{LanguageModel, sampling};
 use crate::plan::graph::Held as To;
@@ -20,8 +18,9 @@ use super::error::Failure;
 use super::events::{Events, Generated};
 use super::generate;
 use super::grammar::{Grammar, Inset, Length, OneOf, Rules, Single, Switching};
+use super::render;
 use super::settings::Settings;
-use super::value::{Piece, Prompt, PromptPart, Text, Value};
+use super::value::{Piece, Prompt, Text, Value};
 
 /// What one generation asks for.
 pub struct Request<'a> {
@@ -71,7 +70,7 @@ impl Engine {
             Reply::Only(medium) => medium,
             Reply::Mixed => Medium::Text,
         };
-        let written = bundle.prompt_builder()?.build(&turns(request.prompt)?, first)?;
+        let written = render::for_reply(&bundle, request.prompt, first)?;
         let room = bundle.manifest().context.saturating_sub(written.ids.len());
         let lasting = match request.held {
             To::Lasting(seconds) => Some(*seconds),
@@ -571,37 +570,6 @@ fn codes(vocabulary: &Vocabulary, medium: Medium, ids: &[u32]) -> Result<Arc<[u3
             _ => Err(Failure::Defect("token", "code of the medium")),
         })
         .collect()
-}
-
-/// A prompt in the words of the bundle layer; something must be in it.
-pub(super) fn turns(prompt: &Prompt) -> Result<Vec<Turn>, Failure> {
-    let says_something = |part: &PromptPart| match part {
-        PromptPart::Text(text) => !text.trim().is_empty(),
-        PromptPart::Tokens(_, codes) | PromptPart::Ids(codes) => !codes.is_empty(),
-    };
-    if !prompt.turns.iter().any(|turn| turn.parts.iter().any(says_something)) {
-        return Err(Failure::EmptyPrompt);
-    }
-    let spoken = prompt.turns.iter().enumerate().filter(|(index, turn)| {
-        // The last turn of the assistant is empty where the reply is to stand.
-        !(turn.role == Role::Assistant && turn.parts.is_empty() && index + 1 == prompt.turns.len())
-    });
-    Ok(spoken
-        .map(|(_, turn)| Turn {
-            role: turn.role,
-            parts: turn
-                .parts
-                .iter()
-                .map(|part| match part {
-                    PromptPart::Text(text) => BundlePart::Text(text.clone()),
-                    PromptPart::Tokens(medium, codes) => {
-                        BundlePart::Tokens(*medium, codes.to_vec())
-                    }
-                    PromptPart::Ids(ids) => BundlePart::Ids(ids.to_vec()),
-                })
-                .collect(),
-        })
-        .collect())
 }
 
 /// The text part of the vocabulary as ranges of ids.
