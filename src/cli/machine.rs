@@ -35,13 +35,18 @@ pub struct Machine {
     threads: Option<u16>,
 }
 
+/// To be called before anything runs on threads.
+pub fn limit_threads(threads: Option<u16>) {
+    if let Some(threads) = threads {
+        // Fails only when a pool exists already, which no code before this makes.
+        let _ = rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global();
+    }
+}
+
 impl Machine {
     /// To be called before anything runs on threads.
     pub fn limit_threads(&self) {
-        if let Some(threads) = self.threads {
-            // Fails only when a pool exists already, which no code before this makes.
-            let _ = rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global();
-        }
+        limit_threads(self.threads);
     }
 
     pub fn engine(&self) -> Result<Engine, RunError> {

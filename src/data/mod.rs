@@ -7,9 +7,11 @@ mod error;
 pub mod pack;
 pub mod packed;
 pub mod pairs;
+pub mod providers;
 pub mod recipe;
 pub mod rows;
 pub mod sample;
+pub mod synthesis;
 pub mod template;
 pub mod tokenize;
 

@@ -4,6 +4,7 @@
 //! holds a text to a pattern holds it to a type.
 
 use regex_syntax::escape;
+use serde_json::{Value as Json, json};
 
 use crate::base::pattern::may_hold;
 use crate::base::{Literal, Medium};
@@ -72,6 +73,70 @@ pub fn pattern(ty: &Type) -> Result<String, String> {
     })
 }
 
+/// The type as a JSON Schema of the part that OpenAI's structured output takes: every field is
+/// required (an option may be null), and no others are allowed. What a schema of that part cannot
+/// say (patterns, durations) stands in descriptions. `None` for a type without JSON.
+///
+/// The reply of such a request is an object, so other types stand below the key [`WRAPPED`].
+pub fn schema(ty: &Type) -> Option<Json> {
+    let schema = within(ty)?;
+    Some(match ty {
+        Type::Record(_) => schema,
+        _ => json!({
+            "type": "object",
+            "properties": { WRAPPED: schema },
+            "required": [WRAPPED],
+            "additionalProperties": false,
+        }),
+    })
+}
+
+/// Where [`schema`] puts what is no record.
+pub const WRAPPED: &str = "value";
+
+fn within(ty: &Type) -> Option<Json> {
+    Some(match ty {
+        Type::Medium(Medium::Text) => json!({ "type": "string" }),
+        Type::Matching(pattern) => {
+            let matching = format!("The whole text matches /{}/", pattern.source());
+            json!({ "type": "string", "description": matching })
+        }
+        Type::Duration => {
+            json!({ "type": "string", "description": "Seconds, such as 1.5s" })
+        }
+        Type::Int => json!({ "type": "integer" }),
+        Type::Float => json!({ "type": "number" }),
+        Type::Bool => json!({ "type": "boolean" }),
+        Type::None => json!({ "type": "null" }),
+        Type::Union(cases) => {
+            let cases: Vec<Json> = cases
+                .iter()
+                .map(|case| match case {
+                    Literal::Int(value) => Json::from(*value),
+                    Literal::Text(text) => Json::from(text.as_str()),
+                    other => Json::from(other.to_string()),
+                })
+                .collect();
+            let kind = if cases.iter().all(Json::is_string) { "string" } else { "integer" };
+            json!({ "type": kind, "enum": cases })
+        }
+        Type::Option(inner) => json!({ "anyOf": [within(inner)?, { "type": "null" }] }),
+        Type::List(inner) => json!({ "type": "array", "items": within(inner)? }),
+        Type::Record(fields) => {
+            let properties = fields.iter().map(|(name, ty)| Some((name.clone(), within(ty)?)));
+            let properties: serde_json::Map<String, Json> = properties.collect::<Option<_>>()?;
+            let names: Vec<&String> = fields.iter().map(|(name, _)| name).collect();
+            json!({
+                "type": "object",
+                "properties": properties,
+                "required": names,
+                "additionalProperties": false,
+            })
+        }
+        _ => return None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,5 +178,20 @@ mod tests {
         assert!(pattern(&Type::Matching(Pattern::new(".*").unwrap())).is_err());
         assert!(pattern(&Type::Matching(Pattern::new("[a-z]+").unwrap())).is_ok());
         assert!(pattern(&Type::Medium(Medium::Image)).is_err());
+    }
+
+    #[test]
+    fn a_schema_says_all_fields_and_no_others() {
+        let ty = Type::List(Box::new(Type::Record(vec![
+            ("name".into(), Type::TEXT),
+            ("note".into(), Type::Option(Box::new(Type::TEXT))),
+        ])));
+        let schema = schema(&ty).unwrap();
+        assert_eq!(schema["required"], json!(["value"]));
+        let item = &schema["properties"]["value"]["items"];
+        assert_eq!(item["required"], json!(["name", "note"]));
+        assert_eq!(item["additionalProperties"], json!(false));
+        assert_eq!(item["properties"]["note"]["anyOf"][1], json!({ "type": "null" }));
+        assert!(super::schema(&Type::Medium(Medium::Image)).is_none());
     }
 }

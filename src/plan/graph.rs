@@ -123,6 +123,11 @@ pub enum Held {
     Cases(Vec<String>),
     /// A text that matches.
     Pattern(Pattern),
+    /// The JSON of a type, by the pattern of `lang::json`.
+    Json {
+        pattern: Pattern,
+        ty: Type,
+    },
     /// A sound of this length.
     Lasting(Seconds),
 }

@@ -595,7 +595,7 @@ fn held(out: &Type, span: Span) -> Result<(Held, bool), Diagnostic> {
                     .label(span, why)
                     .help("use fewer fields, or shorter patterns in them")
             })?;
-            (Held::Pattern(pattern), true)
+            (Held::Json { pattern, ty: out.clone() }, true)
         }
         _ => (Held::Free, false),
     })

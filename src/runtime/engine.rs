@@ -20,6 +20,7 @@ use super::resident::Resident;
 use super::roles::{Detokenizer, Tokenizer};
 use super::settings::Settings;
 use super::value::Media;
+use super::writer::Writer;
 
 pub use super::components::device::Device;
 pub use super::components::placement::{Budget, Choice, Placement, Precision};
@@ -51,6 +52,8 @@ pub struct Engine {
     pub plugins: Plugins,
     /// Replies to give instead of asking the language model.
     pub replay: Option<Recording>,
+    /// Who writes texts, if it is not the language model.
+    pub(super) writer: Option<Box<dyn Writer>>,
     tokenizers: BTreeMap<Medium, Box<dyn Tokenizer>>,
     detokenizers: BTreeMap<Medium, Box<dyn Detokenizer>>,
 }
@@ -80,6 +83,7 @@ impl Engine {
             resident: Resident::default(),
             plugins: Plugins::default(),
             replay: None,
+            writer: None,
             tokenizers: BTreeMap::new(),
             detokenizers: BTreeMap::new(),
         })

@@ -102,6 +102,9 @@ pub enum Failure {
     Misrecorded(String),
     #[error(transparent)]
     Plugin(Box<PluginError>),
+    /// Of a [`Writer`](super::writer::Writer): it knows more of it than the run does.
+    #[error("{0}")]
+    Writer(Box<dyn std::error::Error + Send + Sync>),
     #[error("the run was cancelled")]
     Cancelled,
     #[error("a {0} stands where the plan promised a {1} (a defect of agpt)")]
@@ -139,6 +142,7 @@ impl Failure {
             Failure::Snapshot { .. } => "E0804",
             Failure::Unrecorded(_) | Failure::Misrecorded(_) => "E0806",
             Failure::Plugin(error) => error.code(),
+            Failure::Writer(_) => "E0713",
             Failure::Cancelled => "E0710",
             Failure::Defect(..) => "E0799",
         }

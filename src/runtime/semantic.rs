@@ -60,6 +60,9 @@ impl Engine {
         stream: &mut Stream,
         events: &mut dyn Events,
     ) -> Result<Value, Failure> {
+        if let Some(reply) = self.elsewhere(request, stream, events) {
+            return reply;
+        }
         let begun = Instant::now();
         let bundle = self.bundle.clone();
         // A mixed reply begins as text does: the model writes the start tokens.
@@ -114,7 +117,9 @@ impl Engine {
             Reply::Only(_) if let To::Cases(cases) = request.held => {
                 self.choose(cases, prompt, &draft, stream, events)
             }
-            Reply::Only(_) if let To::Pattern(pattern) = request.held => {
+            Reply::Only(_)
+                if let To::Pattern(pattern) | To::Json { pattern, .. } = request.held =>
+            {
                 self.matching(pattern, prompt, &draft, stream, events)
             }
             Reply::Only(medium) => {
@@ -291,7 +296,7 @@ fn value(bundle: &Bundle, request: &Request<'_>, ids: Vec<u32>) -> Result<Value,
             let text = match request.held {
                 To::Cases(cases) => case_of(bundle, cases, &ids)?,
                 // As its bytes were counted, without marks between words.
-                To::Pattern(pattern) => held_to(bundle, pattern, &ids)?,
+                To::Pattern(pattern) | To::Json { pattern, .. } => held_to(bundle, pattern, &ids)?,
                 _ => in_words(bundle, &ids)?,
             };
             Ok(Value::Text(Text::written(text, ids)))

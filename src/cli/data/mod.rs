@@ -3,6 +3,7 @@
 mod bar;
 mod inspect;
 mod pack;
+mod synthesize;
 mod tokenize;
 
 use crate::base::Sources;
@@ -28,6 +29,9 @@ enum Action {
     Pack(pack::Args),
     /// Show a packed data set: its counts, and its sequences in words
     Inspect(inspect::Args),
+    #[command(about = synthesize::ABOUT.lines().next(), long_about = synthesize::ABOUT,
+        after_help = synthesize::HELP)]
+    Synthesize(synthesize::Args),
 }
 
 pub fn run(args: &Args) -> Exit {
@@ -35,6 +39,7 @@ pub fn run(args: &Args) -> Exit {
         Action::Tokenize(args) => tokenize::run(args),
         Action::Pack(args) => pack::run(args),
         Action::Inspect(args) => inspect::run(args),
+        Action::Synthesize(args) => synthesize::run(args),
     }
 }
 

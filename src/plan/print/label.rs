@@ -75,7 +75,9 @@ pub fn describe(
                 Held::Cases(cases) => {
                     cases.iter().map(|c| format!("{c:?}")).collect::<Vec<_>>().join(" | ")
                 }
-                Held::Pattern(pattern) => format!("text matching /{}/", pattern.source()),
+                Held::Pattern(pattern) | Held::Json { pattern, .. } => {
+                    format!("text matching /{}/", pattern.source())
+                }
                 Held::Lasting(seconds) => format!("{reply}[{seconds}]"),
             };
             format!("generate {what} from {}{}", operand(0), with(settings, operand))
