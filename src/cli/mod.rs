@@ -23,6 +23,7 @@ mod progress;
 mod run;
 mod source;
 mod test;
+mod train;
 
 use std::ffi::OsString;
 
@@ -66,6 +67,8 @@ enum Action {
     Doc(doc::Args),
     /// Compare a library with an earlier version: what breaks, and which version it needs
     Breaks(breaks::Args),
+    #[command(about = train::ABOUT, after_long_help = train::HELP)]
+    Train(train::Args),
     /// List the models at hand, or show or verify one
     Models(models::Args),
     #[command(about = lsp::ABOUT.lines().next(), long_about = lsp::ABOUT, after_help = lsp::HELP)]
@@ -139,6 +142,7 @@ fn dispatch(action: Action) -> Exit {
         Action::Fetch(args) => packages::fetch(&args),
         Action::Doc(args) => doc::run(&args),
         Action::Breaks(args) => breaks::run(&args),
+        Action::Train(args) => train::run(&args),
         Action::Models(args) => models::run(&args),
         Action::Lsp(args) => lsp::run(&args),
         Action::Explain(args) => explain::run(&args),

@@ -21,7 +21,7 @@ use super::settings::Settings;
 use super::value::Media;
 
 pub use super::components::device::Device;
-pub use super::components::placement::{Budget, Choice, Placement, Precision};
+pub use super::components::placement::{Budget, Bytes, Choice, Placement, Precision};
 
 /// A sequence that the language model has read.
 pub(super) struct Held {
