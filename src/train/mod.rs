@@ -1,0 +1,3 @@
+//! Training of the language model.
+
+pub mod network;
