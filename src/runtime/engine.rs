@@ -11,7 +11,6 @@ use crate::plan::{Op, Plan};
 
 use super::automaton::{Automaton, Spellings};
 use super::components::loader::{Loader, Place};
-use super::components::placement::Bytes;
 use super::error::{Failure, RunError};
 use super::events::{Events, Loaded, Unloaded};
 use super::plugins::Plugins;

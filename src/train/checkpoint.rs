@@ -123,8 +123,8 @@ impl Checkpoint {
     /// Refuses to go on with another recipe or other data, and says what differs. How often is saved
     /// and evaluated, and how much is kept, may change.
     pub fn compare(&self, recipe: &Recipe, data: &[String], out: &Path) -> Result<(), TrainError> {
-        let changes = changes(&self.state.recipe, recipe).unwrap_or_default();
-        let mut texts = changes;
+        let failed = |error: serde_json::Error| TrainError::Write(error.into());
+        let mut texts = changes(&self.state.recipe, recipe).map_err(failed)?;
         if texts.is_empty() && self.state.data != data {
             texts.push("the packed data are others than they were (packed.json differs)".into());
         }
@@ -135,11 +135,18 @@ impl Checkpoint {
     }
 }
 
-const FREE: [&str; 3] = ["checkpoint_every", "evaluate_every", "keep"];
+/// Fields that the weights do not depend on.
+const FREE: [&str; 4] = ["checkpoint_every", "evaluate_every", "keep", "validation"];
 
 fn changes(old: &Recipe, new: &Recipe) -> serde_json::Result<Vec<String>> {
     let (mut texts, nothing) = (Vec::new(), Map::new());
-    let (old, new) = (serde_json::to_value(old)?, serde_json::to_value(new)?);
+    // Data are known by their hashes, wherever they lie.
+    let placeless = |recipe: &Recipe| {
+        let mut recipe = recipe.clone();
+        recipe.data.iter_mut().for_each(|data| data.path = "".into());
+        serde_json::to_value(recipe)
+    };
+    let (old, new) = (placeless(old)?, placeless(new)?);
     let fields = |value: &Value| value.as_object().unwrap_or(&nothing).clone();
     differences("", &fields(&old), &fields(&new), &mut texts);
     Ok(texts)

@@ -23,6 +23,24 @@ impl Described {
         Described { name: name.to_string(), dtype: tensor.dtype(), shape: tensor.dims().to_vec() }
     }
 
+    /// A tensor as it lies in a file.
+    pub fn stored(weights: &Weights, name: &str) -> Result<Self, TrainError> {
+        let info = weights.info(name);
+        let dtype = match info.map(|info| info.dtype.as_str()) {
+            Some("F32") => DType::F32,
+            Some("F16") => DType::F16,
+            Some("BF16") => DType::BF16,
+            other => {
+                return Err(TrainError::Input {
+                    message: format!("the tensor `{name}` is of the type {}", other.unwrap_or("?")),
+                    help: "the weights of a network to train are F32, F16 or BF16",
+                });
+            }
+        };
+        let shape = info.map(|info| info.shape.clone()).unwrap_or_default();
+        Ok(Described { name: name.to_string(), dtype, shape })
+    }
+
     pub fn bytes(&self) -> u64 {
         (self.shape.iter().product::<usize>() * self.dtype.size_in_bytes()) as u64
     }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::recipe::StepSize;
 use crate::base::rng::Stream;
 
-pub use pass::{Pass, Row, passes};
+pub use pass::{Pass, passes};
 pub use set::{DataSet, Fit};
 
 /// A sequence: number `at` of data set `set`.
