@@ -1,3 +1,4 @@
 //! Training of the language model.
 
 pub mod network;
+pub mod ops;
