@@ -10,6 +10,7 @@ mod log;
 mod media;
 mod memory;
 pub mod network;
+pub mod ops;
 pub mod optimizer;
 pub mod recipe;
 mod run;

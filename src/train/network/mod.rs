@@ -3,9 +3,16 @@
 //!
 //! Weights are kept in f32 whatever the products are computed in, so that small updates are not
 //! rounded away (mixed-precision training, Micikevicius et al. 2018).
+//!
+//! There are two ways through the network, of the same results. On the CPU in f32 it is kernels
+//! with a hand-written backward (`fused`), which are several times faster than candle's passes.
+//! On GPUs and in half precision it is candle's operations (`composed`). The device and the type
+//! of numbers decide, nothing else.
 
 mod batch;
 mod composed;
+mod fused;
+mod gradients;
 mod weights;
 
 pub use batch::{Attention, Batch};
@@ -43,8 +50,8 @@ pub enum Error {
 
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// A LLaMA whose weights can be trained.
-#[derive(Debug)]
+/// A LLaMA whose weights can be trained. A clone shares them.
+#[derive(Debug, Clone)]
 pub struct Network {
     config: Config,
     weights: Weights,
@@ -95,9 +102,18 @@ impl Network {
     /// The negative log likelihood in nats of each counted target of `batch`, (targets) in f32,
     /// and the targets' ids in the same order, row by row. The target of a position is the token
     /// after it in the same row, so the first token of a row never is one.
+    ///
+    /// On the CPU the result goes backward once; what it holds for that is freed on the way.
     pub fn losses(&self, batch: &Batch, attention: Attention) -> Result<(Tensor, Vec<u32>)> {
         let tokens = Tokens::new(batch, attention, self.config.vocab_size)?;
-        let losses = self.composed(&tokens)?;
+        let losses = if self.device.is_cpu() && self.compute == DType::F32 {
+            self.fused(&tokens)?
+        } else {
+            self.composed(&tokens)?
+        };
         Ok((losses, tokens.targets))
     }
 }
+
+#[cfg(test)]
+mod tests;

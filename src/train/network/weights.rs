@@ -9,7 +9,7 @@ use std::collections::HashMap;
 pub(super) const PER_LAYER: usize = 9;
 
 /// All weights in one list of fixed order; the parts are found by their place in it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Weights {
     named: Vec<(String, Var)>,
     layers: usize,
@@ -28,6 +28,23 @@ pub(super) struct Layer<'a> {
     pub gate: &'a Tensor,
     pub up: &'a Tensor,
     pub down: &'a Tensor,
+}
+
+impl<'a> Layer<'a> {
+    /// In the order of the list.
+    pub fn all(&self) -> [&'a Tensor; PER_LAYER] {
+        [
+            self.attention_norm,
+            self.query,
+            self.key,
+            self.value,
+            self.output,
+            self.mlp_norm,
+            self.gate,
+            self.up,
+            self.down,
+        ]
+    }
 }
 
 impl Weights {
@@ -85,6 +102,10 @@ impl Weights {
         })
     }
 
+    pub fn is_tied(&self) -> bool {
+        self.tied
+    }
+
     pub fn norm(&self) -> &Tensor {
         self.at(1 + self.layers * PER_LAYER)
     }
@@ -95,7 +116,7 @@ impl Weights {
 }
 
 /// The names and shapes of a checkpoint, in the order of [`Weights`].
-fn shapes(config: &Config) -> Vec<(String, Vec<usize>)> {
+pub(super) fn shapes(config: &Config) -> Vec<(String, Vec<usize>)> {
     let (hidden, inner) = (config.hidden_size, config.intermediate_size);
     let queries = config.num_attention_heads * config.head_dim();
     let keys = config.key_value_heads() * config.head_dim();
