@@ -118,10 +118,9 @@ fn ended(args: &Args, outcome: &Outcome) -> Exit {
         eprintln!("{:.1} % of the computed tokens were padding", outcome.padding * 100.0);
         match outcome.cancelled {
             true => eprintln!("cancelled; the same command goes on from {checkpoint}"),
-            false => eprintln!(
-                "done: {checkpoint}; curves in {}",
-                args.out.join("loss.html").display()
-            ),
+            false => {
+                eprintln!("done: {checkpoint}; curves in {}", args.out.join("loss.html").display())
+            }
         }
     }
     if outcome.cancelled { Exit::Cancelled } else { Exit::Success }

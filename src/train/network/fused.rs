@@ -209,8 +209,16 @@ impl Pass {
         let inner = swiglu::forward(&gate_up, self.inner);
         let mut next = middle.clone();
         self.add_linear(&inner, self.inner, down, &mut next);
-        let trace =
-            LayerTrace { x, inverses, heads, context, normalisers, middle, middle_inverses, gate_up };
+        let trace = LayerTrace {
+            x,
+            inverses,
+            heads,
+            context,
+            normalisers,
+            middle,
+            middle_inverses,
+            gate_up,
+        };
         (next, trace)
     }
 
@@ -241,8 +249,9 @@ impl Pass {
             let Some(trace) = trace.layers.pop() else {
                 unreachable!("every layer leaves a trace");
             };
-            of_layers
-                .push(with(&layer.all(), |weights| self.layer_backward(weights, trace, &mut gradient))?);
+            of_layers.push(with(&layer.all(), |weights| {
+                self.layer_backward(weights, trace, &mut gradient)
+            })?);
         }
         let mut dembedding = if weights.is_tied() {
             dhead.clone()
@@ -277,8 +286,7 @@ impl Pass {
         let (hidden, queries, keys) = (self.hidden, self.queries(), self.keys());
         let LayerTrace { mut gate_up, middle, middle_inverses, .. } = trace;
         let inner = swiglu::forward(&gate_up, self.inner);
-        let (dinner, ddown) =
-            self.linear_backward(&inner, self.inner, &[(down, hidden)], gradient);
+        let (dinner, ddown) = self.linear_backward(&inner, self.inner, &[(down, hidden)], gradient);
         drop(inner);
         swiglu::backward(&mut gate_up, &dinner, self.inner);
         drop(dinner);
@@ -286,8 +294,7 @@ impl Pass {
         let projections = [(gate, self.inner), (up, self.inner)];
         let (dnormed, dgate_up) = self.linear_backward(&normed, hidden, &projections, &gate_up);
         drop(gate_up);
-        let dmlp_norm =
-            rms_norm::backward(&middle, mlp_norm, &middle_inverses, &dnormed, gradient);
+        let dmlp_norm = rms_norm::backward(&middle, mlp_norm, &middle_inverses, &dnormed, gradient);
 
         let LayerTrace { x, inverses, heads, context, normalisers, .. } = trace;
         let merged = rope::merge(&context, self.heads, 0, &self.rotation);
@@ -300,8 +307,7 @@ impl Pass {
         let dheads = rope::merge(&dheads, self.all_heads(), rotated, &self.rotation);
         let normed = rms_norm::forward(&x, norm, &inverses);
         let projections = [(query, queries), (key, keys), (value, keys)];
-        let (dnormed, dprojections) =
-            self.linear_backward(&normed, hidden, &projections, &dheads);
+        let (dnormed, dprojections) = self.linear_backward(&normed, hidden, &projections, &dheads);
         let dnorm = rms_norm::backward(&x, norm, &inverses, &dnormed, gradient);
 
         let mut gradients = vec![dnorm];
