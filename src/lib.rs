@@ -22,3 +22,4 @@ pub mod plan;
 pub mod plugins;
 pub mod runtime;
 pub mod test_runner;
+pub mod train;

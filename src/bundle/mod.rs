@@ -79,12 +79,18 @@ impl Bundle {
             path: path.trim_end_matches(MANIFEST).to_string(),
             reason: format!("it has no {MANIFEST}"),
         })?;
-        let text = std::str::from_utf8(&bytes).map_err(|error| BundleError::Manifest {
+        Self::described(&bytes, source)
+    }
+
+    /// A bundle whose manifest is given: for files in a folder that has none.
+    pub fn described(manifest: &[u8], source: Source) -> Result<Self, BundleError> {
+        let (path, bytes) = (source.display(MANIFEST), manifest);
+        let text = std::str::from_utf8(bytes).map_err(|error| BundleError::Manifest {
             path: path.clone(),
             message: format!("it is not UTF-8 text: {error}"),
         })?;
         let manifest = Manifest::parse(text, &path)?;
-        let manifest_digest = Digest::of(&bytes);
+        let manifest_digest = Digest::of(bytes);
         let inner = Inner { source, manifest, manifest_digest, text: OnceLock::new() };
         Ok(Bundle(Arc::new(inner)))
     }

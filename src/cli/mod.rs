@@ -24,6 +24,7 @@ mod progress;
 mod run;
 mod source;
 mod test;
+mod train;
 
 use std::ffi::OsString;
 
@@ -69,6 +70,8 @@ enum Action {
     Breaks(breaks::Args),
     /// Make data for training: tokens, packed sequences
     Data(data::Args),
+    #[command(about = train::ABOUT, after_long_help = train::HELP)]
+    Train(train::Args),
     /// List the models at hand, or show or verify one
     Models(models::Args),
     #[command(about = lsp::ABOUT.lines().next(), long_about = lsp::ABOUT, after_help = lsp::HELP)]
@@ -143,6 +146,7 @@ fn dispatch(action: Action) -> Exit {
         Action::Doc(args) => doc::run(&args),
         Action::Breaks(args) => breaks::run(&args),
         Action::Data(args) => data::run(&args),
+        Action::Train(args) => train::run(&args),
         Action::Models(args) => models::run(&args),
         Action::Lsp(args) => lsp::run(&args),
         Action::Explain(args) => explain::run(&args),

@@ -23,7 +23,7 @@ pub struct Progress {
 }
 
 /// Set once by Ctrl-C; a second Ctrl-C ends the process at once.
-pub(super) fn interrupted() -> Arc<AtomicBool> {
+pub fn interrupted() -> Arc<AtomicBool> {
     static FLAG: OnceLock<Arc<AtomicBool>> = OnceLock::new();
     FLAG.get_or_init(|| {
         let flag = Arc::new(AtomicBool::new(false));

@@ -12,19 +12,7 @@ pub struct Rope {
 impl Rope {
     pub fn new(head_dim: usize, theta: f64, positions: usize, device: &Device) -> Result<Self> {
         let half = head_dim / 2;
-        // The reference multiplies in f32: round as it does, then take cos and sin exactly.
-        let inverse_frequency: Vec<f32> = (0..half)
-            .map(|i| 1. / libm::pow(theta, (2 * i) as f64 / head_dim as f64) as f32)
-            .collect();
-        let mut cos = Vec::with_capacity(positions * half);
-        let mut sin = Vec::with_capacity(positions * half);
-        for position in 0..positions {
-            for frequency in &inverse_frequency {
-                let angle = f64::from(position as f32 * frequency);
-                cos.push(libm::cos(angle) as f32);
-                sin.push(libm::sin(angle) as f32);
-            }
-        }
+        let (cos, sin) = tables(head_dim, theta, 0..positions as u32);
         Ok(Self {
             cos: Tensor::from_vec(cos, (positions, half), device)?,
             sin: Tensor::from_vec(sin, (positions, half), device)?,
@@ -47,4 +35,25 @@ impl Rope {
         )?;
         rotated.to_dtype(x.dtype())
     }
+}
+
+/// The cosines and the sines of `positions`, (positions, head_dim / 2) each.
+pub fn tables(
+    head_dim: usize,
+    theta: f64,
+    positions: impl IntoIterator<Item = u32>,
+) -> (Vec<f32>, Vec<f32>) {
+    // The reference multiplies in f32: round as it does, then take cos and sin exactly.
+    let inverse_frequency: Vec<f32> = (0..head_dim / 2)
+        .map(|i| 1. / libm::pow(theta, (2 * i) as f64 / head_dim as f64) as f32)
+        .collect();
+    let (mut cos, mut sin) = (vec![], vec![]);
+    for position in positions {
+        for frequency in &inverse_frequency {
+            let angle = f64::from(position as f32 * frequency);
+            cos.push(libm::cos(angle) as f32);
+            sin.push(libm::sin(angle) as f32);
+        }
+    }
+    (cos, sin)
 }

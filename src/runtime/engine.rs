@@ -11,7 +11,6 @@ use crate::plan::{Op, Plan};
 
 use super::automaton::{Automaton, Spellings};
 use super::components::loader::{Loader, Place};
-use super::components::placement::Bytes;
 use super::error::{Failure, RunError};
 use super::events::{Events, Loaded, Unloaded};
 use super::plugins::Plugins;
@@ -23,7 +22,7 @@ use super::value::Media;
 use super::writer::Writer;
 
 pub use super::components::device::Device;
-pub use super::components::placement::{Budget, Choice, Placement, Precision};
+pub use super::components::placement::{Budget, Bytes, Choice, Placement, Precision};
 
 /// A sequence that the language model has read.
 pub(super) struct Held {

@@ -35,6 +35,12 @@ impl Fixture {
         VarBuilder::from_tensors(self.tensors.clone(), DType::F32, &Device::Cpu)
     }
 
+    /// The weights by name, without inputs and results.
+    pub fn state(&self) -> HashMap<String, Tensor> {
+        let weights = self.tensors.iter().filter(|(_, tensor)| tensor.dtype() == DType::F16);
+        weights.map(|(name, tensor)| (name.clone(), tensor.clone())).collect()
+    }
+
     pub fn get(&self, name: &str) -> Tensor {
         let tensor = self.tensors.get(name);
         let tensor = tensor.unwrap_or_else(|| panic!("{} has no {name}", self.name));
