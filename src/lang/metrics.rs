@@ -97,7 +97,7 @@ const fn judged(
 }
 
 /// All metrics.
-pub static METRICS: [Metric; 12] = [
+pub static METRICS: [Metric; 13] = [
     of_text("wer", "word error rate, of all words together"),
     of_text("cider_d", "CIDEr-D of captions, times 100 as papers give it"),
     of_text("bleu_1", "BLEU of single words over the whole set"),
@@ -114,7 +114,14 @@ pub static METRICS: [Metric; 12] = [
         &[("picture", IMAGE), ("words", Argument::Text)],
         None,
         JudgeKind::Clip,
-        "cosine of a picture and words in CLIP's space",
+        "CLIPScore: 2.5 times the cosine of a picture and words in CLIP's space, at least 0",
+    ),
+    judged(
+        "clip_similarity",
+        &[("picture", IMAGE), ("other", IMAGE)],
+        None,
+        JudgeKind::Clip,
+        "cosine of two pictures in CLIP's space",
     ),
     judged(
         "clap_score",
