@@ -6,14 +6,13 @@
 
 use serde_json::Value as Json;
 
+use crate::base::rng::Stream;
 use crate::lang::ir::Measured;
 
 use super::error::EvalError;
 use super::metrics::bleu::Bleu;
 use super::metrics::cider::cider_d;
 use super::metrics::error_rate::{self, ErrorCounts};
-use super::metrics::interval::{self, Interval};
-use super::metrics::normalise;
 use super::metrics::rouge::rouge_l;
 use super::metrics::statistic::{Mean, Statistic};
 use super::metrics::{MetricError, TokenItem};
@@ -169,9 +168,7 @@ pub fn score(measured: &Measured, records: &[Record]) -> Result<Score, EvalError
     let value = all.score();
     let interval = match value {
         Some(_) if counted.len() > 1 => {
-            let Interval { low, high, .. } =
-                interval::bootstrap(&counted, RESAMPLES, LEVEL, SEED).map_err(failed)?;
-            Some((low, high))
+            interval(&counted)
         }
         _ => None,
     };
@@ -186,6 +183,25 @@ pub fn score(measured: &Measured, records: &[Record]) -> Result<Score, EvalError
         uncounted: each.iter().filter(|sums| sums.is_none()).count(),
         each: each.iter().map(|sums| Some(sign * sums.as_ref()?.value()?)).collect(),
     })
+}
+
+/// The middle 95 % of the values of as many rows drawn with replacement (Efron's percentile
+/// bootstrap).
+fn interval(rows: &[Drawn]) -> Option<(f64, f64)> {
+    let mut values: Vec<f64> = Vec::with_capacity(RESAMPLES);
+    for resample in 0..RESAMPLES {
+        let mut stream = Stream::new(SEED, &format!("evaluation interval {resample}"));
+        let mut all = Drawn::zero();
+        for _ in rows {
+            let place = (stream.uniform() * rows.len() as f64) as usize;
+            all.add(rows.get(place)?);
+        }
+        values.extend(all.score());
+    }
+    values.sort_by(f64::total_cmp);
+    let outside = (1.0 - LEVEL) / 2.0;
+    let at = |share: f64| values.get((share * values.len().saturating_sub(1) as f64).round() as usize);
+    Some((*at(outside)?, *at(1.0 - outside)?))
 }
 
 /// What a row adds; nothing where it cannot be counted.
@@ -238,9 +254,11 @@ fn fewest(answer: &str, references: &[String]) -> Result<ErrorCounts, MetricErro
     Ok(best.unwrap_or_default())
 }
 
-/// As Whisper's evaluation compares English texts.
+/// Lower case, without punctuation but for apostrophes.
 pub fn words(text: &str) -> String {
-    normalise::english(text)
+    let kept = |c: char| c.is_alphanumeric() || c == '\'';
+    let spaced: String = text.to_lowercase().chars().map(|c| if kept(c) { c } else { ' ' }).collect();
+    spaced.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn plain(text: &str) -> String {
