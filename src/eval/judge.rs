@@ -57,7 +57,8 @@ impl std::str::FromStr for Named {
 
     fn from_str(written: &str) -> Result<Self, String> {
         let kinds = JudgeKind::ALL.map(JudgeKind::name).join(", ");
-        let Some((kind, folder)) = written.split_once('=').filter(|(_, dir)| !dir.is_empty()) else {
+        let Some((kind, folder)) = written.split_once('=').filter(|(_, dir)| !dir.is_empty())
+        else {
             return Err(format!("write KIND=DIR, with one of {kinds}"));
         };
         let known = JudgeKind::ALL.into_iter().find(|known| known.name() == kind);
@@ -70,10 +71,7 @@ impl std::str::FromStr for Named {
 pub type Judges = BTreeMap<JudgeKind, Box<dyn Judge>>;
 
 /// Opens those that the metrics need. What is missing is said before anything runs.
-pub fn open(
-    measures: &[(&str, &'static Metric)],
-    given: &[Named],
-) -> Result<Judges, EvalError> {
+pub fn open(measures: &[(&str, &'static Metric)], given: &[Named]) -> Result<Judges, EvalError> {
     let mut judges = Judges::new();
     for (measure, metric) in measures {
         let Some(kind) = metric.judge.filter(|kind| !judges.contains_key(kind)) else { continue };

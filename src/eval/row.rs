@@ -120,14 +120,12 @@ pub fn value(cell: &Cell, ty: &Type) -> Result<Value, Failure> {
         (Cell::Text(text), Type::Matching(pattern)) if pattern.matches(text) => {
             Ok(Value::text(text.as_str()))
         }
-        (Cell::Text(text), Type::Union(cases))
-            if cases.contains(&Literal::Text(text.clone())) =>
-        {
+        (Cell::Text(text), Type::Union(cases)) if cases.contains(&Literal::Text(text.clone())) => {
             Ok(Value::text(text.as_str()))
         }
-        (Cell::Text(text), Type::List(inner)) => Ok(Value::List(
-            vec![value(&Cell::Text(text.clone()), inner)?].into(),
-        )),
+        (Cell::Text(text), Type::List(inner)) => {
+            Ok(Value::List(vec![value(&Cell::Text(text.clone()), inner)?].into()))
+        }
         (Cell::Texts(texts), Type::List(inner)) => {
             let items = texts.iter().map(|text| value(&Cell::Text(text.clone()), inner));
             Ok(Value::List(items.collect::<Result<Vec<_>, _>>()?.into()))

@@ -71,7 +71,12 @@ impl Runner<'_> {
         Ok(records)
     }
 
-    fn row(&mut self, row: &Row, key: String, events: &mut dyn Events) -> Result<Record, EvalError> {
+    fn row(
+        &mut self,
+        row: &Row,
+        key: String,
+        events: &mut dyn Events,
+    ) -> Result<Record, EvalError> {
         let begun = Instant::now();
         let mut unread = None;
         let params = &self.evaluation.pipeline.params;

@@ -90,7 +90,8 @@ impl Sums {
             Sums::Errors(errors) => errors.score(),
             Sums::Bleu(bleu) => {
                 let empty = bleu.sums.reference_length == 0 && bleu.sums.prediction_length == 0;
-                let score = bleu.order.checked_sub(1).and_then(|at| bleu.sums.scores().get(at).copied());
+                let score =
+                    bleu.order.checked_sub(1).and_then(|at| bleu.sums.scores().get(at).copied());
                 score.filter(|_| !empty)
             }
         }
@@ -167,9 +168,7 @@ pub fn score(measured: &Measured, records: &[Record]) -> Result<Score, EvalError
     }
     let value = all.score();
     let interval = match value {
-        Some(_) if counted.len() > 1 => {
-            interval(&counted)
-        }
+        Some(_) if counted.len() > 1 => interval(&counted),
         _ => None,
     };
     let sign = if is_error(measured.metric.name) { -1.0 } else { 1.0 };
@@ -200,7 +199,8 @@ fn interval(rows: &[Drawn]) -> Option<(f64, f64)> {
     }
     values.sort_by(f64::total_cmp);
     let outside = (1.0 - LEVEL) / 2.0;
-    let at = |share: f64| values.get((share * values.len().saturating_sub(1) as f64).round() as usize);
+    let at =
+        |share: f64| values.get((share * values.len().saturating_sub(1) as f64).round() as usize);
     Some((*at(outside)?, *at(1.0 - outside)?))
 }
 
@@ -257,7 +257,8 @@ fn fewest(answer: &str, references: &[String]) -> Result<ErrorCounts, MetricErro
 /// Lower case, without punctuation but for apostrophes.
 pub fn words(text: &str) -> String {
     let kept = |c: char| c.is_alphanumeric() || c == '\'';
-    let spaced: String = text.to_lowercase().chars().map(|c| if kept(c) { c } else { ' ' }).collect();
+    let spaced: String =
+        text.to_lowercase().chars().map(|c| if kept(c) { c } else { ' ' }).collect();
     spaced.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

@@ -35,7 +35,8 @@ pub struct Run {
 impl Run {
     /// The first thing in which two runs differ, in words.
     fn difference(&self, other: &Run) -> Option<String> {
-        let told = |what: &str, before: &str, now: &str| format!("the {what} was {before}, now {now},");
+        let told =
+            |what: &str, before: &str, now: &str| format!("the {what} was {before}, now {now},");
         Some(if self.evaluation != other.evaluation {
             told("evaluation", &self.evaluation, &other.evaluation)
         } else if self.model != other.model {
@@ -87,13 +88,13 @@ impl Store {
         std::fs::create_dir_all(folder.join("media")).map_err(|e| unwritable(folder, &e))?;
         let (about, results) = (folder.join("run.json"), folder.join("results.jsonl"));
         let before = match std::fs::read_to_string(&about) {
-            Ok(text) => Some(serde_json::from_str::<Run>(&text).map_err(|error| {
-                EvalError::Malformed {
+            Ok(text) => {
+                Some(serde_json::from_str::<Run>(&text).map_err(|error| EvalError::Malformed {
                     path: about.clone(),
                     place: format!("line {}", error.line()),
                     reason: error.to_string(),
-                }
-            })),
+                }))
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => return Err(EvalError::unreadable(&about, &error)),
         };
@@ -193,15 +194,17 @@ fn read(file: &mut File, path: &Path) -> Result<HashMap<String, Record>, EvalErr
     let bytes = std::fs::read(path).map_err(|error| EvalError::unreadable(path, &error))?;
     let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     let mut done = HashMap::new();
-    for (number, line) in bytes.get(..whole).unwrap_or_default().split(|b| *b == b'\n').enumerate() {
+    for (number, line) in bytes.get(..whole).unwrap_or_default().split(|b| *b == b'\n').enumerate()
+    {
         if line.is_empty() {
             continue;
         }
-        let record: Record = serde_json::from_slice(line).map_err(|error| EvalError::Malformed {
-            path: path.to_path_buf(),
-            place: format!("line {}", number + 1),
-            reason: format!("{error}; give --restart to begin anew"),
-        })?;
+        let record: Record =
+            serde_json::from_slice(line).map_err(|error| EvalError::Malformed {
+                path: path.to_path_buf(),
+                place: format!("line {}", number + 1),
+                reason: format!("{error}; give --restart to begin anew"),
+            })?;
         done.insert(record.key.clone(), record);
     }
     let place = whole as u64;
@@ -261,7 +264,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut store = Store::open(folder.path(), &run("m"), false).unwrap();
         store.append(record("a")).unwrap();
-        assert!(matches!(Store::open(folder.path(), &run("m"), false), Err(EvalError::Busy { .. })));
+        assert!(matches!(
+            Store::open(folder.path(), &run("m"), false),
+            Err(EvalError::Busy { .. })
+        ));
         drop(store);
         let error = Store::open(folder.path(), &run("other"), false).err().unwrap();
         assert!(error.to_string().contains("the model was m, now other"), "{error}");

@@ -52,13 +52,12 @@ fn load(
     if !path.is_file() {
         return Err(missing(set, folder, "dataset_coco.json"));
     }
-    let dataset: Dataset = serde_json::from_str(&text(&path)?).map_err(|error| {
-        EvalError::Malformed {
+    let dataset: Dataset =
+        serde_json::from_str(&text(&path)?).map_err(|error| EvalError::Malformed {
             path: path.clone(),
             place: format!("line {}", error.line()),
             reason: error.to_string(),
-        }
-    })?;
+        })?;
     let mut images: Vec<Image> = dataset.images.into_iter().filter(wanted).collect();
     images.sort_by_key(|image| image.cocoid);
     let mut rows = Vec::with_capacity(images.len());
@@ -71,7 +70,10 @@ fn load(
             });
         };
         // Names come from a file: they may not lead out of the folder.
-        if [&image.filepath, &image.filename].iter().any(|part| part.contains(['/', '\\']) || *part == "..") {
+        if [&image.filepath, &image.filename]
+            .iter()
+            .any(|part| part.contains(['/', '\\']) || *part == "..")
+        {
             return Err(EvalError::Malformed {
                 path,
                 place: format!("image {}", image.cocoid),
@@ -123,7 +125,8 @@ mod tests {
         assert_eq!(rows[0].cell("references"), Some(&Cell::Texts(references)));
         let ids: Vec<_> = val2014(folder.path()).unwrap().into_iter().map(|row| row.id).collect();
         assert_eq!(ids, ["7", "42"]);
-        fs::write(folder.path().join("dataset_coco.json"), JSON.replace("b.jpg", "../b.jpg")).unwrap();
+        fs::write(folder.path().join("dataset_coco.json"), JSON.replace("b.jpg", "../b.jpg"))
+            .unwrap();
         assert!(karpathy(folder.path()).is_err());
         fs::write(folder.path().join("dataset_coco.json"), "{").unwrap();
         assert!(karpathy(folder.path()).unwrap_err().to_string().contains("line 1"));

@@ -73,7 +73,10 @@ mod tests {
         assert_eq!(rows.len(), 2);
         assert_eq!(rows[1].id, "1089-134686-0001");
         assert_eq!(rows[0].cell("words"), Some(&Cell::Text("HE HOPED".to_string())));
-        assert_eq!(rows[0].cell("recording"), Some(&on_disk(chapter.join("1089-134686-0000.flac"))));
+        assert_eq!(
+            rows[0].cell("recording"),
+            Some(&on_disk(chapter.join("1089-134686-0000.flac")))
+        );
         fs::write(&file, "nonsense\n").unwrap();
         assert!(load(folder.path()).unwrap_err().to_string().contains("line 1"));
     }

@@ -7,7 +7,6 @@ use serde_json::Value as Json;
 
 use crate::base::Medium;
 use crate::bundle::embedded;
-use crate::lang::ir::Param;
 use crate::lang::types::Type;
 
 use super::super::error::EvalError;
@@ -52,9 +51,8 @@ pub fn rows(file: &RowsFile<'_>) -> Result<Vec<Row>, EvalError> {
                     known: record.keys().cloned().collect(),
                 });
             }
-            let cell = cell(&file.location, value, &param.ty).map_err(|reason| {
-                malformed(format!("column `{}` {reason}", param.name))
-            })?;
+            let cell = cell(&file.location, value, &param.ty)
+                .map_err(|reason| malformed(format!("column `{}` {reason}", param.name)))?;
             columns.push((param.name.clone(), cell));
         }
         let id = match record.get("id") {
@@ -131,9 +129,9 @@ fn cell(rows: &Location, value: &Json, ty: &Type) -> Result<Cell, String> {
         (Type::Int | Type::Float, Json::Number(number)) => {
             Cell::Number(number.as_f64().ok_or_else(wanted)?)
         }
-        (Type::Int | Type::Float, Json::String(text)) => {
-            Cell::Number(text.trim().parse().ok().filter(|n: &f64| n.is_finite()).ok_or_else(wanted)?)
-        }
+        (Type::Int | Type::Float, Json::String(text)) => Cell::Number(
+            text.trim().parse().ok().filter(|n: &f64| n.is_finite()).ok_or_else(wanted)?,
+        ),
         (Type::Bool, Json::Bool(value)) => Cell::Bool(*value),
         (Type::Bool, Json::String(text)) => Cell::Bool(text.trim().parse().map_err(|_| wanted())?),
         _ => return Err(wanted()),
@@ -165,7 +163,7 @@ fn beside(rows: &Location, path: &str) -> Result<Location, String> {
 mod tests {
     use super::*;
     use crate::base::{SourceId, Span};
-    use crate::lang::ir::LocalId;
+    use crate::lang::ir::{LocalId, Param};
     use std::fs;
 
     fn params(types: &[(&str, Type)]) -> Vec<Param> {
@@ -198,7 +196,8 @@ mod tests {
         let params = params(&wanted);
         let json = "{\"id\": \"x\", \"picture\": \"a.png\", \"references\": [\"b\", \"c\"], \"weight\": 2}\n\n{\"picture\": \"d.png\", \"references\": \"e\"}\n";
         let csv = "id,picture,references,weight\nx,a.png,\"[\"\"b\"\",\"\"c\"\"]\",2\n3,d.png,e,\n";
-        let (json, csv) = (load("r.jsonl", json, &params).unwrap(), load("r.csv", csv, &params).unwrap());
+        let (json, csv) =
+            (load("r.jsonl", json, &params).unwrap(), load("r.csv", csv, &params).unwrap());
         let plain = |rows: &[Row]| -> Vec<(String, Vec<Cell>)> {
             let cells = |row: &Row| row.columns.iter().skip(1).map(|c| c.1.clone()).collect();
             rows.iter().map(|row| (row.id.clone(), cells(row))).collect()
@@ -206,7 +205,9 @@ mod tests {
         assert_eq!(plain(&json), plain(&csv));
         assert_eq!(json[0].cell("weight"), Some(&Cell::Number(2.0)));
         assert_eq!(json[1].cell("weight"), Some(&Cell::Absent));
-        assert!(matches!(json[0].cell("picture"), Some(Cell::File(Location::Disk(p))) if p.ends_with("a.png")));
+        assert!(
+            matches!(json[0].cell("picture"), Some(Cell::File(Location::Disk(p))) if p.ends_with("a.png"))
+        );
     }
 
     #[test]

@@ -69,7 +69,8 @@ fn utterances(texts: &Path, sounds: &Path) -> Result<Vec<Utterance>, EvalError> 
         if path.extension().is_none_or(|extension| extension != "txt") {
             continue;
         }
-        let names = [".wav", "_mic1.flac", ".flac"].map(|ending| sounds.join(format!("{id}{ending}")));
+        let names =
+            [".wav", "_mic1.flac", ".flac"].map(|ending| sounds.join(format!("{id}{ending}")));
         let Some(sound) = names.into_iter().find(|name| name.is_file()) else { continue };
         out.push(Utterance { id: id.to_string(), words: text(&path)?.trim().to_string(), sound });
     }
@@ -87,13 +88,16 @@ mod tests {
         let error = load(folder.path()).unwrap_err();
         assert!(error.to_string().contains("txt/ is missing"), "{error}");
         for (speaker, count) in [("p225", 3), ("p226", 1)] {
-            let (texts, sounds) =
-                (folder.path().join("txt").join(speaker), folder.path().join("wav48").join(speaker));
+            let (texts, sounds) = (
+                folder.path().join("txt").join(speaker),
+                folder.path().join("wav48").join(speaker),
+            );
             fs::create_dir_all(&texts).unwrap();
             fs::create_dir_all(&sounds).unwrap();
             for number in 1..=count {
                 let id = format!("{speaker}_00{number}");
-                fs::write(texts.join(format!("{id}.txt")), format!("Sentence {number}.\n")).unwrap();
+                fs::write(texts.join(format!("{id}.txt")), format!("Sentence {number}.\n"))
+                    .unwrap();
                 fs::write(sounds.join(format!("{id}.wav")), "").unwrap();
             }
         }
