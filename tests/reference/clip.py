@@ -4,11 +4,12 @@ import torch
 from common import FIXTURES, randomize, save, waves
 from judges import TEXTS, folder, save_weights, train, write_json
 from PIL import Image
+from tokenizers.pre_tokenizers import ByteLevel
 from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-VOCAB = 420
-PICTURES = ["rgb.png", "resize_source.png", "rgb.jpg"]
+VOCAB = 580
+PICTURES = ["rgb.png", "resize_source.png", "resize_97x81.png"]
 
 
 def config():
@@ -28,9 +29,13 @@ def config():
 
 def tokenizer(path):
     start, end = "<|startoftext|>", "<|endoftext|>"
-    vocab, merges = train(CLIPTokenizer(), VOCAB - 2, [])
-    # The last two ids, as in the published vocabulary.
-    vocab |= {start: VOCAB - 2, end: VOCAB - 1}
+    _, merges = train(CLIPTokenizer(), VOCAB, [])
+    # As in the published vocabulary: all bytes, all bytes at the end of a word, merges, and two more.
+    letters = sorted(ByteLevel.alphabet())
+    merges = merges[: VOCAB - 2 - 2 * len(letters)]
+    words = letters + [letter + "</w>" for letter in letters] + ["".join(merge) for merge in merges]
+    vocab = {word: i for i, word in enumerate(words)} | {start: VOCAB - 2, end: VOCAB - 1}
+    assert len(vocab) == VOCAB
     made = CLIPTokenizer(vocab=vocab, merges=merges, model_max_length=20)
     made._tokenizer.save(str(path / "tokenizer.json"))
     return made
@@ -62,8 +67,7 @@ def main():
         }
     for i, text in enumerate(TEXTS):
         # Special tokens in a text are text (the published program would end the text there).
-        texts._tokenizer.encode_special_tokens = True
-        ids = texts(text, truncation=True, max_length=20, return_tensors="pt")["input_ids"]
+        ids = texts(text, truncation=True, max_length=20, split_special_tokens=True, return_tensors="pt")["input_ids"]
         out = model.text_model(ids)
         embeds = model.text_projection(out.pooler_output)
         tensors |= {f"text.{i}.ids": ids, f"text.{i}.pooled": out.pooler_output}
@@ -72,7 +76,7 @@ def main():
     outputs = model(input_ids=tensors["text.0.ids"], pixel_values=tensors["picture.0.pixels"])
     tensors["logits_per_image"] = outputs.logits_per_image
     # Both rules of pooling, on ids of which the end token is not the highest.
-    ids = torch.tensor([[3, 50, 7, 411, 9, 50], [419, 1, 50, 2, 0, 0]])
+    ids = torch.tensor([[3, 50, 7, 411, 9, 50], [579, 1, 50, 2, 0, 0]])
     for name, eos in [("first", 50), ("legacy", 2)]:
         model.text_model.eos_token_id = eos
         tensors[f"pooling.{name}"] = model.text_model(ids).pooler_output
