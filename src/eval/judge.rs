@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::base::hash::Digest;
 use crate::lang::metrics::{JudgeKind, Metric};
 use crate::media::{RgbImage, Sound};
+use crate::runtime::engine::Device;
 
 use super::error::EvalError;
+use super::judges;
 
 /// A network that metrics ask. Every one answers what its kind is for; the rest are defects.
 pub trait Judge {
@@ -41,6 +44,8 @@ pub enum JudgeError {
     CannotAnswer(&'static str),
     #[error("the judge could not be run: {0}")]
     Failed(String),
+    #[error(transparent)]
+    Network(#[from] judges::JudgeError),
     #[error("the judge's vectors cannot be compared: {0}")]
     NotComparable(String),
 }
@@ -71,25 +76,96 @@ impl std::str::FromStr for Named {
 pub type Judges = BTreeMap<JudgeKind, Box<dyn Judge>>;
 
 /// Opens those that the metrics need. What is missing is said before anything runs.
-pub fn open(measures: &[(&str, &'static Metric)], given: &[Named]) -> Result<Judges, EvalError> {
+pub fn open(
+    measures: &[(&str, &'static Metric)],
+    given: &[Named],
+    device: Device,
+) -> Result<Judges, EvalError> {
     let mut judges = Judges::new();
     for (measure, metric) in measures {
         let Some(kind) = metric.judge.filter(|kind| !judges.contains_key(kind)) else { continue };
         let Some(named) = given.iter().find(|named| named.kind == kind) else {
             return Err(EvalError::NoJudge { measure: (*measure).to_string(), kind });
         };
-        judges.insert(kind, load(kind, &named.folder)?);
+        judges.insert(kind, load(kind, &named.folder, device)?);
     }
     Ok(judges)
 }
 
-/// Reads the network of a judge. The evaluation networks are not in this version of agpt.
-fn load(kind: JudgeKind, folder: &Path) -> Result<Box<dyn Judge>, EvalError> {
-    let reason = match folder.is_dir() {
-        true => format!("this version of agpt has no network for {}", kind.network()),
-        false => "there is no such folder".to_string(),
-    };
-    Err(EvalError::BadJudge { kind, path: folder.to_path_buf(), reason })
+/// Reads the network of a judge.
+fn load(kind: JudgeKind, folder: &Path, device: Device) -> Result<Box<dyn Judge>, EvalError> {
+    let bad = |reason: String| EvalError::BadJudge { kind, path: folder.to_path_buf(), reason };
+    let place = device.open().map_err(bad)?;
+    let identity = identity(kind, folder).map_err(|error| bad(error.to_string()))?;
+    match kind {
+        JudgeKind::Clip => match judges::Clip::open(folder, &place) {
+            Ok(network) => Ok(Box::new(Pictures { network, identity })),
+            Err(error) => Err(bad(error.to_string())),
+        },
+        JudgeKind::Clap => match judges::Clap::open(folder, &place) {
+            Ok(network) => Ok(Box::new(Sounds { network, identity })),
+            Err(error) => Err(bad(error.to_string())),
+        },
+        JudgeKind::Transcriber | JudgeKind::Speaker => {
+            Err(bad(format!("this version of agpt has no network for {}", kind.network())))
+        }
+    }
+}
+
+/// The kind with a digest of the folder's configuration and of its files' names and sizes: weights
+/// of gigabytes are not read whole for it.
+fn identity(kind: JudgeKind, folder: &Path) -> std::io::Result<String> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let data = entry.metadata()?;
+        if data.is_file() {
+            files.push((entry.file_name().to_string_lossy().into_owned(), data.len()));
+        }
+    }
+    files.sort();
+    // Where it cannot be read, the network says better than this what is missing.
+    let config = std::fs::read(folder.join("config.json")).unwrap_or_default();
+    let digest = Digest::of(format!("{files:?}{}", Digest::of(&config)).as_bytes());
+    Ok(format!("{}@{}", kind.name(), digest.short()))
+}
+
+struct Pictures {
+    network: judges::Clip,
+    identity: String,
+}
+
+impl Judge for Pictures {
+    fn identity(&self) -> String {
+        self.identity.clone()
+    }
+
+    fn picture(&mut self, picture: &RgbImage) -> Result<Vec<f32>, JudgeError> {
+        Ok(self.network.image(picture)?)
+    }
+
+    fn words(&mut self, words: &str) -> Result<Vec<f32>, JudgeError> {
+        Ok(self.network.text(words)?)
+    }
+}
+
+struct Sounds {
+    network: judges::Clap,
+    identity: String,
+}
+
+impl Judge for Sounds {
+    fn identity(&self) -> String {
+        self.identity.clone()
+    }
+
+    fn sound(&mut self, sound: &Sound) -> Result<Vec<f32>, JudgeError> {
+        Ok(self.network.sound(sound)?)
+    }
+
+    fn words(&mut self, words: &str) -> Result<Vec<f32>, JudgeError> {
+        Ok(self.network.text(words)?)
+    }
 }
 
 /// Cosine of two vectors, from -1 to 1.
@@ -122,12 +198,12 @@ mod tests {
         assert_eq!("clip=x".parse::<Named>().unwrap().kind, JudgeKind::Clip);
         assert!("clap".parse::<Named>().is_err() && "clop=x".parse::<Named>().is_err());
         let Some(clip) = metric("clip_score") else { panic!() };
-        let error = open(&[("clip_score", clip)], &[]).err().unwrap();
+        let error = open(&[("clip_score", clip)], &[], Device::Cpu).err().unwrap();
         assert!(error.help().unwrap().contains("--judge clip=DIR"));
         let named = Named { kind: JudgeKind::Clip, folder: PathBuf::from("no/such") };
-        let error = open(&[("clip_score", clip)], &[named]).err().unwrap();
-        assert!(error.to_string().contains("no such folder"), "{error}");
-        assert!(open(&[("wer", metric("wer").unwrap())], &[]).unwrap().is_empty());
+        let error = open(&[("clip_score", clip)], &[named], Device::Cpu).err().unwrap();
+        assert!(error.to_string().contains("no/such cannot judge as clip"), "{error}");
+        assert!(open(&[("wer", metric("wer").unwrap())], &[], Device::Cpu).unwrap().is_empty());
     }
 
     #[test]

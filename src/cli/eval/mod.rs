@@ -21,7 +21,7 @@ use crate::eval::store::{Run, Store};
 use crate::lang::ir::Evaluation;
 use crate::lang::metrics;
 use crate::plan::{self, Plan, passes, print};
-use crate::runtime::engine::Engine;
+use crate::runtime::engine::{Device, Engine};
 use crate::runtime::error::Failure;
 
 use super::machine::Machine;
@@ -61,6 +61,9 @@ pub struct Args {
     /// A network that metrics ask: clip, clap, whisper or speaker, with the folder of its bundle
     #[arg(long = "judge", value_name = "KIND=DIR")]
     judges: Vec<Named>,
+    /// Where judges run: cpu, cuda:N or metal:N
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    judge_device: Device,
     /// Run at most N rows
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
@@ -199,7 +202,7 @@ fn prepare<'s>(
 ) -> Result<Ready<'s>, Stop> {
     let measures: Vec<_> =
         evaluation.measures.iter().map(|m| (m.name.as_str(), m.metric)).collect();
-    let judges = judge::open(&measures, &args.judges)?;
+    let judges = judge::open(&measures, &args.judges, args.judge_device)?;
     let rows = match (metrics::set(&evaluation.data), &args.data) {
         (Some(set), Some(folder)) => loaders::public(set, folder)?,
         (Some(set), None) => return Err(EvalError::NoData { set: set.name }.into()),
