@@ -4,9 +4,11 @@
 use agpt::eval::metrics::bleu::Bleu;
 use agpt::eval::metrics::cider::cider_d;
 use agpt::eval::metrics::error_rate::{ErrorCounts, characters, corpus_rate, words};
+use agpt::eval::metrics::meteor::Meteor;
 use agpt::eval::metrics::ptb::caption_tokens;
 use agpt::eval::metrics::rouge::rouge_l;
 use agpt::eval::metrics::statistic::total;
+use agpt::eval::metrics::stem::stem;
 use agpt::eval::metrics::{Edit, TokenItem};
 use serde_json::Value;
 
@@ -126,5 +128,26 @@ fn error_rates_and_alignments_equal_those_of_jiwer() {
     for (name, items) in [("wer", all_words), ("cer", all_characters)] {
         let (rate, _) = corpus_rate(&items).unwrap();
         assert_close(&[rate], &[fixture[name].as_f64().unwrap()], 1e-15, name);
+    }
+}
+
+#[test]
+fn meteor_of_exact_and_stem_matches_equals_the_original() {
+    let (items, fixture) = caption_items();
+    let scored: Vec<TokenItem> = list(&fixture["meteor_of"])
+        .iter()
+        .map(|place| items[place.as_u64().unwrap() as usize].clone())
+        .collect();
+    let each = Meteor::each(&scored).unwrap();
+    let values: Vec<f64> = each.iter().map(Meteor::value).collect();
+    assert_close(&values, &numbers(&fixture["meteor_items"]), 1e-12, "meteor_exact_stem");
+    let corpus = fixture["meteor_exact_stem"].as_f64().unwrap();
+    assert_close(&[total(&each).value()], &[corpus], 1e-12, "meteor_exact_stem");
+}
+
+#[test]
+fn stems_equal_those_of_snowball() {
+    for row in list(&fixture("stems")) {
+        assert_eq!(stem(text(&row[0])), text(&row[1]), "{}", row[0]);
     }
 }

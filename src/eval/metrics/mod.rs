@@ -9,15 +9,20 @@
 //! has no score (no references, embeddings of different lengths) is a [`MetricError`], never a NaN.
 //! SPICE is not here: it needs a dependency parser and WordNet.
 
+pub mod accuracy;
 pub mod bleu;
 pub mod cider;
 mod edit;
 mod error;
 pub mod error_rate;
+pub mod interval;
+pub mod meteor;
 mod ngram;
 pub mod ptb;
 pub mod rouge;
+pub mod similarity;
 pub mod statistic;
+pub mod stem;
 mod tokens;
 
 pub use edit::{Chunk, Edit, align};
