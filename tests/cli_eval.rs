@@ -12,7 +12,9 @@ use serde_json::Value;
 use support::{agpt, stderr, temp};
 
 fn told(output: &Output) -> String {
-    stderr(output).split_whitespace().collect::<Vec<_>>().join(" ")
+    // Long messages are broken into lines with a bar before each.
+    let text = stderr(output);
+    text.split_whitespace().filter(|word| *word != "│").collect::<Vec<_>>().join(" ")
 }
 
 fn media(name: &str) -> PathBuf {

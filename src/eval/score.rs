@@ -6,20 +6,18 @@
 
 use serde_json::Value as Json;
 
-use crate::base::rng::Stream;
 use crate::lang::ir::Measured;
 
 use super::error::EvalError;
 use super::metrics::bleu::Bleu;
 use super::metrics::cider::cider_d;
 use super::metrics::error_rate::{self, ErrorCounts};
+use super::metrics::interval::{self, Bootstrap};
 use super::metrics::rouge::rouge_l;
 use super::metrics::statistic::{Mean, Statistic};
 use super::metrics::{MetricError, TokenItem};
 use super::store::Record;
 
-/// How often the rows are drawn again for an interval.
-const RESAMPLES: usize = 1000;
 const LEVEL: f64 = 0.95;
 /// Of the draws for intervals: the same results give the same interval.
 const SEED: u64 = 0;
@@ -34,7 +32,7 @@ pub struct Score {
     pub metric: &'static str,
     /// Of all rows together, as a fraction; none where no row could be counted.
     pub value: Option<f64>,
-    /// 95 %, by drawing rows again.
+    /// 95 %: of shares Wilson's, else by drawing rows again.
     pub interval: Option<(f64, f64)>,
     pub rows: usize,
     pub failed: usize,
@@ -168,7 +166,7 @@ pub fn score(measured: &Measured, records: &[Record]) -> Result<Score, EvalError
     }
     let value = all.score();
     let interval = match value {
-        Some(_) if counted.len() > 1 => interval(&counted),
+        Some(_) => interval(measured, &counted).map_err(failed)?,
         _ => None,
     };
     let sign = if is_error(measured.metric.name) { -1.0 } else { 1.0 };
@@ -184,24 +182,18 @@ pub fn score(measured: &Measured, records: &[Record]) -> Result<Score, EvalError
     })
 }
 
-/// The middle 95 % of the values of as many rows drawn with replacement (Efron's percentile
-/// bootstrap).
-fn interval(rows: &[Drawn]) -> Option<(f64, f64)> {
-    let mut values: Vec<f64> = Vec::with_capacity(RESAMPLES);
-    for resample in 0..RESAMPLES {
-        let mut stream = Stream::new(SEED, &format!("evaluation interval {resample}"));
-        let mut all = Drawn::zero();
-        for _ in rows {
-            let place = (stream.uniform() * rows.len() as f64) as usize;
-            all.add(rows.get(place)?);
+/// Wilson's interval of a share of rows, which has a width at 0 and 100 % too; else the percentile
+/// bootstrap over rows.
+fn interval(measured: &Measured, rows: &[Drawn]) -> Result<Option<(f64, f64)>, MetricError> {
+    let found = match measured.metric.name {
+        "exact_match" => {
+            let right = rows.iter().filter(|row| row.score() == Some(1.0)).count();
+            Some(interval::wilson(right as u64, rows.len() as u64, LEVEL)?)
         }
-        values.extend(all.score());
-    }
-    values.sort_by(f64::total_cmp);
-    let outside = (1.0 - LEVEL) / 2.0;
-    let at =
-        |share: f64| values.get((share * values.len().saturating_sub(1) as f64).round() as usize);
-    Some((*at(outside)?, *at(1.0 - outside)?))
+        _ if rows.len() < 2 => None,
+        _ => interval::bootstrap(rows, &Bootstrap::new(SEED, format!("eval {}", measured.name)))?,
+    };
+    Ok(found.map(|found| (found.low, found.high)))
 }
 
 /// What a row adds; nothing where it cannot be counted.
