@@ -1,0 +1,3 @@
+//! Evaluation: how good what was generated is.
+
+pub mod judges;
