@@ -51,8 +51,10 @@ fn a_folder_compares_voices() -> Outcome {
     let fixtures = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models");
     for name in NAMES {
         let folder = tempfile::tempdir()?;
-        let whole: Value = serde_json::from_slice(&fs::read(fixtures.join(format!("{name}.json")))?)?;
-        let write = |file: &str, value: &Value| fs::write(folder.path().join(file), value.to_string());
+        let whole: Value =
+            serde_json::from_slice(&fs::read(fixtures.join(format!("{name}.json")))?)?;
+        let write =
+            |file: &str, value: &Value| fs::write(folder.path().join(file), value.to_string());
         write("config.json", &whole["config"])?;
         write("preprocessor_config.json", &whole["preprocessor"])?;
         let weights = folder.path().join("model.safetensors");

@@ -133,7 +133,8 @@ impl Rules {
     }
 }
 
-const OUTDATED: &str = "is missing; take the generation_config.json that is published with the model now";
+const OUTDATED: &str =
+    "is missing; take the generation_config.json that is published with the model now";
 
 impl Whisper {
     /// The likeliest of the languages' tokens after the first token

@@ -127,7 +127,8 @@ impl Features {
         let check = Check(MODEL);
         let (bins, wanted) = (self.config.feature_size, network.num_mel_bins);
         if bins != wanted {
-            return check.fail("feature_size", format!("is {bins}, but the network takes {wanted}"));
+            return check
+                .fail("feature_size", format!("is {bins}, but the network takes {wanted}"));
         }
         let (frames, wanted) = (self.config.frames(), network.frames());
         if frames != wanted {

@@ -84,10 +84,8 @@ impl Config {
         check.divides("decoder_attention_heads", self.decoder_attention_heads, self.d_model)?;
         if self.activation_function != "gelu" {
             let found = &self.activation_function;
-            return check.fail(
-                "activation_function",
-                format!("is `{found}`; only `gelu` is supported"),
-            );
+            return check
+                .fail("activation_function", format!("is `{found}`; only `gelu` is supported"));
         }
         Ok(())
     }
@@ -207,7 +205,12 @@ impl Whisper {
         let layers = self.decoder.layers.iter();
         let layers =
             layers.map(|layer| layer.start(states)).collect::<candle_core::Result<Vec<_>>>()?;
-        Ok(Text { decoder: &self.decoder, layers, len: 0, max_len: self.config.max_target_positions })
+        Ok(Text {
+            decoder: &self.decoder,
+            layers,
+            len: 0,
+            max_len: self.config.max_target_positions,
+        })
     }
 }
 
