@@ -6,10 +6,13 @@ mod fixture;
 use std::fs;
 use std::path::PathBuf;
 
+use agpt::eval::judge::{self, Named};
 use agpt::eval::judges::{self, JudgeError, cosine};
+use agpt::lang::metrics::{JudgeKind, metric};
 use agpt::media::Sound;
 use agpt::models::wavlm::{Config, Preprocessing, WavLm};
 use agpt::models::{Error, Result};
+use agpt::runtime::engine;
 use candle_core::{Device, Tensor};
 use fixture::{Fixture, Outcome, values};
 use serde::Deserialize;
@@ -59,12 +62,12 @@ fn a_folder_compares_voices() -> Outcome {
         write("preprocessor_config.json", &whole["preprocessor"])?;
         let weights = folder.path().join("model.safetensors");
         fs::copy(fixtures.join(format!("{name}.safetensors")), weights)?;
-        let judge = judges::WavLm::open(folder.path(), &Device::Cpu)?;
+        let voices = judges::WavLm::open(folder.path(), &Device::Cpu)?;
 
         let fixture = Fixture::open(name);
         let vector = |length| -> std::result::Result<Vec<f32>, Box<dyn std::error::Error>> {
             let samples = values(&fixture.get(&format!("input.samples_{length}")));
-            let vector = judge.x_vector(&Sound::new(16_000, samples)?)?;
+            let vector = voices.x_vector(&Sound::new(16_000, samples)?)?;
             let size: f32 = vector.iter().map(|x| x * x).sum();
             assert!((size - 1.).abs() < 1e-5);
             Ok(vector)
@@ -72,7 +75,15 @@ fn a_folder_compares_voices() -> Outcome {
         let found = cosine(&vector(LENGTHS[0])?, &vector(LENGTHS[1])?).ok_or("of two lengths")?;
         fixture.check("output.cosine", &Tensor::new(&[found as f32], &Device::Cpu)?);
 
-        match judge.x_vector(&Sound::new(16_000, vec![0.1; 100])?) {
+        let metric = metric("speaker_similarity").ok_or("a metric")?;
+        let named = format!("speaker={}", folder.path().display()).parse::<Named>()?;
+        let measures = [("similarity", metric)];
+        let mut judges = judge::open(&measures, &[named], engine::Device::Cpu)?;
+        let asked = judges.get_mut(&JudgeKind::Speaker).ok_or("a judge")?;
+        let samples = values(&fixture.get("input.samples_617"));
+        assert_eq!(asked.sound(&Sound::new(16_000, samples)?)?, vector(617)?);
+
+        match voices.x_vector(&Sound::new(16_000, vec![0.1; 100])?) {
             Err(error @ JudgeError::TooShort { .. }) => {
                 let least = judge_least(&whole)? as f64 / 16_000.;
                 let end = format!("must be at least {least:.3} s long");

@@ -7,13 +7,16 @@ mod fixture;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use agpt::eval::judge::{self, Named};
 use agpt::eval::judges::{self, JudgeError};
+use agpt::lang::metrics::{JudgeKind, metric};
 use agpt::media::Sound;
 use agpt::models::whisper::decode::{Ids, Rules};
 use agpt::models::whisper::features::{self, Features};
 use agpt::models::whisper::windows::windows;
 use agpt::models::whisper::{Config, Whisper};
 use agpt::models::{Error, Result};
+use agpt::runtime::engine;
 use candle_core::{Device, Tensor};
 use fixture::{Fixture, Outcome, values};
 use serde::Deserialize;
@@ -227,6 +230,25 @@ fn a_long_sound_is_heard_window_by_window() -> Outcome {
 }
 
 #[test]
+fn an_evaluation_asks_it() -> Outcome {
+    let special: Vec<u32> = (256..266).collect();
+    let rules = json!({ "suppress_tokens": special, "language": "en" });
+    let folder = folder("whisper_untied", &rules);
+    let fixture = Fixture::open("whisper_untied");
+    let sound = Sound::new(RATE, values(&fixture.get("input.samples")))?;
+    let text = open(folder.path())?.transcribe(&sound, Some("en"))?;
+    assert_ne!(text, open(folder.path())?.transcribe(&sound, Some("de"))?);
+
+    let metric = metric("spoken_wer").ok_or("a metric")?;
+    let named = format!("whisper={}", folder.path().display()).parse::<Named>()?;
+    let mut judges = judge::open(&[("spoken_wer", metric)], &[named], engine::Device::Cpu)?;
+    let judge = judges.get_mut(&JudgeKind::Transcriber).ok_or("a judge")?;
+    assert_eq!(judge.transcribe(&sound)?, text, "the language of generation_config.json");
+    assert!(judge.sound(&sound).is_err() && judge.identity().starts_with("whisper@"));
+    Ok(())
+}
+
+#[test]
 fn what_a_folder_lacks_is_said() -> Outcome {
     let good = folder("whisper_tied", &json!({}));
     let judge = open(good.path())?;
@@ -237,6 +259,7 @@ fn what_a_folder_lacks_is_said() -> Outcome {
         }
         other => panic!("{other:?}"),
     }
+    assert_eq!(judge.transcribe(&sound, Some("<|de|>"))?, judge.transcribe(&sound, Some("de"))?);
     let refused = |path: &Path, part: &str| {
         let message = open(path).err().unwrap_or_default();
         assert!(message.contains(part), "{message}");
@@ -253,6 +276,8 @@ fn what_a_folder_lacks_is_said() -> Outcome {
     let bins = folder("whisper_tied", &json!({}));
     write(bins.path(), "preprocessor_config.json", &json!({ "chunk_length": 1 }));
     refused(bins.path(), "`feature_size` is 80, but the network takes 16");
+    let unknown = folder("whisper_tied", &json!({ "language": "xx" }));
+    refused(unknown.path(), "`language` is `xx`; the model knows de, en, zh");
     let english = json!({ "is_multilingual": false, "lang_to_id": {}, "task_to_id": {} });
     let english = open(folder("whisper_tied", &english).path())?;
     assert_eq!(english.transcribe(&sound, Some("en"))?, english.transcribe(&sound, None)?);

@@ -47,11 +47,11 @@ impl Whisper {
     }
 
     /// The text of a sound of any rate and length. `language` is a code of [`Self::languages`];
-    /// without it, the likeliest language of the first window (30 s) is taken. Longer sounds are
-    /// cut into windows where they are quiet ([`crate::models::whisper::windows`]), whose texts
-    /// are joined by spaces.
+    /// without it, that of `language` in generation_config.json is taken, or else the likeliest of
+    /// the first window (30 s). Longer sounds are cut into windows where they are quiet
+    /// ([`crate::models::whisper::windows`]), whose texts are joined by spaces.
     pub fn transcribe(&self, sound: &Sound, language: Option<&str>) -> Result<String, JudgeError> {
-        let mut language = language.map(|code| self.language(code)).transpose()?.flatten();
+        let mut language = self.language(language)?;
         let rate = self.features.rate();
         let sound = sound.resampled(rate)?;
         let samples = sound.samples();
@@ -73,12 +73,11 @@ impl Whisper {
         Ok(self.model.encode(&self.features.extract(samples, &self.device)?)?)
     }
 
-    /// The token of a language; none in a model that knows English only.
-    fn language(&self, code: &str) -> Result<Option<u32>, JudgeError> {
-        let id = self.rules.language(code);
-        let known = id.is_some() || (!self.rules.multilingual() && code == "en");
-        match known {
-            true => Ok(id.filter(|_| self.rules.multilingual())),
+    /// The token of the language that is asked for, or that the checkpoint's files name.
+    fn language(&self, wanted: Option<&str>) -> Result<Option<u32>, JudgeError> {
+        let Some(code) = wanted.or(self.rules.language.as_deref()) else { return Ok(None) };
+        match self.rules.knows(code) {
+            true => Ok(self.rules.language(code)),
             false => Err(JudgeError::Language {
                 code: code.to_string(),
                 known: self.languages().join(", "),

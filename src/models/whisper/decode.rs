@@ -36,6 +36,9 @@ pub struct Rules {
     pub no_timestamps_token_id: Option<u32>,
     #[serde(default)]
     pub is_multilingual: Option<bool>,
+    /// The language of transcriptions of which no other is asked, as `en` or `<|en|>`.
+    #[serde(default)]
+    pub language: Option<String>,
 }
 
 /// One id or several.
@@ -90,6 +93,10 @@ impl Rules {
         if self.multilingual() && self.lang_to_id.is_empty() {
             return check.fail("lang_to_id", OUTDATED);
         }
+        if let Some(language) = self.language.as_ref().filter(|code| !self.knows(code)) {
+            let known = self.languages().join(", ");
+            return check.fail("language", format!("is `{language}`; the model knows {known}"));
+        }
         if self.multilingual() && !self.task_to_id.contains_key("transcribe") {
             return check.fail("task_to_id", OUTDATED);
         }
@@ -110,9 +117,16 @@ impl Rules {
         tokens.filter_map(|token| token.strip_prefix("<|")?.strip_suffix("|>")).collect()
     }
 
-    /// The token of a language, given by its code, such as `en`.
+    /// The token of a language, given by its code or as it is in the vocabulary. None in a model
+    /// of English only, whose texts do not begin with it.
     pub fn language(&self, code: &str) -> Option<u32> {
-        self.lang_to_id.get(&format!("<|{code}|>")).copied()
+        let token = if code.starts_with("<|") { code.to_string() } else { format!("<|{code}|>") };
+        self.lang_to_id.get(&token).copied().filter(|_| self.multilingual())
+    }
+
+    /// Whether the language of this code can be transcribed.
+    pub fn knows(&self, code: &str) -> bool {
+        self.language(code).is_some() || (!self.multilingual() && code == "en")
     }
 
     /// The ids without timestamps, whose tokens come after all others.
