@@ -109,7 +109,7 @@ impl Evaluator {
     }
 }
 
-/// Texts as a network's ids, with what the tokenizer puts at their beginning and end.
+/// Texts as a network's ids, with what the tokenizer puts at their beginning and end; and back.
 pub struct TextIds {
     path: String,
     tokenizer: Tokenizer,
@@ -138,5 +138,13 @@ impl TextIds {
             reason: error.to_string(),
         })?;
         Ok(encoding.get_ids().to_vec())
+    }
+
+    /// The text of ids, without special tokens. Bytes that are no text become U+FFFD.
+    pub fn text(&self, ids: &[u32]) -> Result<String, BundleError> {
+        self.tokenizer.decode(ids, true).map_err(|error| BundleError::Tokenizer {
+            path: self.path.clone(),
+            reason: error.to_string(),
+        })
     }
 }

@@ -106,9 +106,14 @@ fn load(kind: JudgeKind, folder: &Path, device: Device) -> Result<Box<dyn Judge>
             Ok(network) => Ok(Box::new(Sounds { network, identity })),
             Err(error) => Err(bad(error.to_string())),
         },
-        JudgeKind::Transcriber | JudgeKind::Speaker => {
-            Err(bad(format!("this version of agpt has no network for {}", kind.network())))
-        }
+        JudgeKind::Transcriber => match judges::Whisper::open(folder, &place) {
+            Ok(network) => Ok(Box::new(Transcriber { network, identity })),
+            Err(error) => Err(bad(error.to_string())),
+        },
+        JudgeKind::Speaker => match judges::WavLm::open(folder, &place) {
+            Ok(network) => Ok(Box::new(Voices { network, identity })),
+            Err(error) => Err(bad(error.to_string())),
+        },
     }
 }
 
@@ -165,6 +170,37 @@ impl Judge for Sounds {
 
     fn words(&mut self, words: &str) -> Result<Vec<f32>, JudgeError> {
         Ok(self.network.text(words)?)
+    }
+}
+
+/// Hears the language of each recording by itself.
+struct Transcriber {
+    network: judges::Whisper,
+    identity: String,
+}
+
+impl Judge for Transcriber {
+    fn identity(&self) -> String {
+        self.identity.clone()
+    }
+
+    fn transcribe(&mut self, sound: &Sound) -> Result<String, JudgeError> {
+        Ok(self.network.transcribe(sound, None)?)
+    }
+}
+
+struct Voices {
+    network: judges::WavLm,
+    identity: String,
+}
+
+impl Judge for Voices {
+    fn identity(&self) -> String {
+        self.identity.clone()
+    }
+
+    fn sound(&mut self, sound: &Sound) -> Result<Vec<f32>, JudgeError> {
+        Ok(self.network.x_vector(sound)?)
     }
 }
 

@@ -15,6 +15,8 @@ pub mod seed_tokenizer;
 pub mod soundstorm;
 pub mod speech_tokenizer;
 pub mod unclip;
+pub mod wavlm;
+pub mod whisper;
 
 /// What can go wrong in building or running a network.
 #[derive(Debug, thiserror::Error)]

@@ -4,10 +4,14 @@
 mod clap;
 mod clip;
 mod error;
+mod wavlm;
+mod whisper;
 
 pub use clap::Clap;
 pub use clip::Clip;
 pub use error::JudgeError;
+pub use wavlm::WavLm;
+pub use whisper::Whisper;
 
 use candle_core::Tensor;
 
@@ -29,7 +33,7 @@ fn ids_tensor(ids: &[u32], device: &candle_core::Device) -> Result<Tensor, Judge
 }
 
 /// The cosine of the angle between two embeddings of length 1, −1 to 1: what CLIP and CLAP scores
-/// are. None when they are not of the same space.
+/// are, and how alike two voices are. None when they are not of the same space.
 pub fn cosine(a: &[f32], b: &[f32]) -> Option<f64> {
     let products = a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b));
     (a.len() == b.len()).then(|| products.sum())
