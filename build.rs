@@ -72,5 +72,7 @@ fn walk(
 
 fn wanted(key: &str) -> bool {
     let in_model = key.starts_with("models/") && !key.ends_with(".md");
-    in_model || key.ends_with(".agpt")
+    // Rows of ready evaluations, with their pictures and sounds.
+    let in_evaluation = key.starts_with("evaluation/") && !key.ends_with(".md");
+    in_model || in_evaluation || key.ends_with(".agpt")
 }

@@ -12,6 +12,7 @@ pub mod bundle;
 pub mod cli;
 pub mod data;
 pub mod docs;
+pub mod eval;
 pub mod lang;
 pub mod lsp;
 pub mod media;

@@ -10,10 +10,10 @@ mod full_size;
 
 use std::ops::ControlFlow;
 
+use agpt::models::clip::text::{self as clip_text, ClipText};
 use agpt::models::llama::{self, Llama};
 use agpt::models::soundstorm::{self, Options, Schedule, SoundStorm};
 use agpt::models::speech_tokenizer::{self, SpeechTokenizer};
-use agpt::models::unclip::clip_text::{self, ClipText};
 use agpt::models::unclip::scheduler::{self, Plms};
 use agpt::models::unclip::unet::{self, UNet};
 use agpt::models::unclip::vae;

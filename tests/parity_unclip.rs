@@ -3,7 +3,7 @@
 #[path = "reference/fixture.rs"]
 mod fixture;
 
-use agpt::models::unclip::clip_text::{self, ClipText};
+use agpt::models::clip::text::{self as clip_text, ClipText};
 use agpt::models::unclip::conditioning::{Conditioner, NoisingConfig};
 use agpt::models::unclip::scheduler::{self, Plms};
 use agpt::models::unclip::unet::{self, UNet};

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex};
 
 use agpt::base::Medium;
 use agpt::bundle::{Bundle, Source};
-use agpt::models::unclip::{clip_text, unet, vae};
+use agpt::models::clip::text as clip_text;
+use agpt::models::unclip::{unet, vae};
 use agpt::models::{encodec, llama, seed_tokenizer, soundstorm, speech_tokenizer};
 use candle_core::{DType, Device, Result, Shape, Tensor};
 use candle_nn::VarBuilder;

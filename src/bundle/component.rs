@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use super::manifest::{ComponentSpec, FileRecord, WeightsEntry};
 use super::source::{Blob, Source, converted};
 use super::weights_file::WeightsFile;
+use super::weights_shards::Shards;
 use super::{Bundle, BundleError, Form, Weights, torch};
 use crate::base::Medium;
 use crate::base::hash::Digest;
@@ -327,24 +328,8 @@ impl Component {
         index: &str,
         below: impl Fn(&str) -> String,
     ) -> Result<Weights, BundleError> {
-        #[derive(serde::Deserialize)]
-        struct Index {
-            weight_map: std::collections::BTreeMap<String, String>,
-        }
-        let Index { weight_map } = self.json(index)?;
-        let failed = |reason: String| BundleError::Json { path: self.display(index), reason };
-        let mut files: Vec<&String> = weight_map.values().collect();
-        files.sort();
-        files.dedup();
-        if let Some(file) = files.iter().find(|file| file.contains(['/', '\\', ':'])) {
-            return Err(failed(format!("the shard `{file}` must lie in the same folder")));
-        }
-        let paths: Vec<String> = files.into_iter().map(|file| below(file)).collect();
-        let weights = self.open_all(&paths)?;
-        match weight_map.keys().find(|name| weights.info(name).is_none()) {
-            Some(name) => Err(failed(format!("no shard has the tensor `{name}` that it lists"))),
-            None => Ok(weights),
-        }
+        let shards: Shards = self.json(index)?;
+        shards.open(&self.display(index), |file| self.weights_file(&below(file)))
     }
 
     /// Compares the files with the hashes of the manifest; the number of files compared.

@@ -30,6 +30,12 @@ pub fn file(path: &str) -> Option<&'static [u8]> {
     Some(FILES[index].1)
 }
 
+/// The same with the path as it lives in the binary.
+pub fn entry(path: &str) -> Option<(&'static str, &'static [u8])> {
+    let index = FILES.binary_search_by(|(name, _)| (*name).cmp(path)).ok()?;
+    FILES.get(index).copied()
+}
+
 /// The source of the standard library's module `name`: `chat` is `stdlib/chat.agpt`.
 pub fn module(name: &str) -> Option<&'static str> {
     file(&format!("{name}.agpt")).and_then(|bytes| std::str::from_utf8(bytes).ok())

@@ -12,6 +12,9 @@ pub enum BundleError {
     #[error("`{path}` is not a model bundle: {reason}")]
     NotABundle { path: String, reason: String },
 
+    #[error("`{path}` is not an evaluation model that can be used: {reason}")]
+    Evaluator { path: String, reason: String },
+
     #[error("cannot read `{path}`: {source}")]
     Read { path: String, source: io::Error },
 

@@ -7,6 +7,7 @@
 mod component;
 pub mod embedded;
 mod error;
+pub mod evaluator;
 pub mod manifest;
 mod manifest_check;
 mod prompt;
@@ -19,12 +20,14 @@ mod torch;
 mod vocabulary;
 mod weights;
 mod weights_file;
+mod weights_shards;
 mod weights_writer;
 
 use std::sync::{Arc, OnceLock};
 
 pub use component::{Component, Role as ComponentRole};
 pub use error::BundleError;
+pub use evaluator::Evaluator;
 pub use manifest::Manifest;
 pub use prompt::{Prompt, PromptBuilder, PromptPart, Sample, Turn};
 pub use source::{Blob, MANIFEST, Search, Source};

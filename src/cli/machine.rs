@@ -49,6 +49,17 @@ impl Machine {
         limit_threads(self.threads);
     }
 
+    /// Where and how precisely models run, for records: as it was given.
+    pub fn described(&self) -> String {
+        let device: Vec<String> = self.device.iter().map(|choice| choice.to_string()).collect();
+        let dtype: Vec<String> = self.dtype.iter().map(|choice| choice.to_string()).collect();
+        let or = |given: Vec<String>, default: &str| match given.is_empty() {
+            true => default.to_string(),
+            false => given.join(","),
+        };
+        format!("{}, {}", or(device, "cpu"), or(dtype, "default precision"))
+    }
+
     pub fn engine(&self) -> Result<Engine, RunError> {
         Ok(self.prepared(Engine::open(&self.model, self.placement())?))
     }

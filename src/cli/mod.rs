@@ -5,6 +5,7 @@ mod chat;
 mod check;
 mod data;
 mod doc;
+mod eval;
 mod exit;
 mod explain;
 mod files;
@@ -58,6 +59,8 @@ enum Action {
     Plugin(plugin::Args),
     /// Run the tests of .agpt files and compare snapshots
     Test(test::Args),
+    /// Evaluate a model: rows of a data set through it, metrics with intervals, a report
+    Eval(eval::Args),
     /// Make a folder for a new project or library
     New(new::Args),
     /// Name a package in agpt.yaml, fetch it and lock it
@@ -140,6 +143,7 @@ fn dispatch(action: Action) -> Exit {
         Action::Plan(args) => plan::run(&args),
         Action::Plugin(args) => plugin::run(&args),
         Action::Test(args) => test::run(&args),
+        Action::Eval(args) => eval::run(&args),
         Action::New(args) => new::run(&args),
         Action::Add(args) => packages::add(&args),
         Action::Fetch(args) => packages::fetch(&args),

@@ -177,7 +177,7 @@ impl Site<'_> {
                 let path = declared.path.plain().unwrap_or_default();
                 format!("plugin {shown} = wasm {}", escape(&format!("{path:?}")))
             }
-            ItemKind::Use(_) | ItemKind::Test(_) => return,
+            ItemKind::Use(_) | ItemKind::Test(_) | ItemKind::Evaluation(_) => return,
         };
         let _ = write!(main, "<pre><code>{signature}</code></pre>");
         if let Some(doc) = &item.doc {

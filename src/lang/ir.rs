@@ -8,6 +8,7 @@ use crate::base::{Literal, Medium, Span};
 
 pub use crate::base::Role;
 
+use super::metrics::Metric;
 use super::plugin::{Component, Grant, Limits};
 use super::settings::Key;
 use super::types::Type;
@@ -34,6 +35,8 @@ pub struct Program {
     pub entries: Vec<PipelineId>,
     /// Tests of the root file, in source order.
     pub tests: Vec<Test>,
+    /// Evaluations of the root file, in source order.
+    pub evaluations: Vec<Evaluation>,
 }
 
 #[derive(Debug, Clone)]
@@ -79,6 +82,34 @@ pub enum CheckKind {
     Expect { sides: Option<(String, String)> },
     /// The field is as it was before.
     Snapshot,
+}
+
+/// An evaluation: a pipeline whose parameters are the columns of a row and whose record holds what
+/// is measured.
+#[derive(Debug, Clone)]
+pub struct Evaluation {
+    pub name: String,
+    pub doc: Option<String>,
+    /// The set it runs over by itself, or a file of rows relative to the source (`./rows.jsonl`).
+    pub data: String,
+    /// Of all randomness; the command line's where there is none.
+    pub seed: Option<u64>,
+    /// Its result is a record; [`Evaluation::measures`] say what its fields are for. Fields of
+    /// references come first, so that they are known though the answer fails.
+    pub pipeline: Pipeline,
+    pub measures: Vec<Measured>,
+    pub span: Span,
+}
+
+/// One line of an evaluation's results.
+#[derive(Debug, Clone)]
+pub struct Measured {
+    /// What the line is called; the metric's name unless `as` says otherwise.
+    pub name: String,
+    pub metric: &'static Metric,
+    /// The fields of the result that are its arguments, in the metric's order.
+    pub fields: Vec<String>,
+    pub span: Span,
 }
 
 /// A declared plugin.

@@ -9,6 +9,7 @@ pub mod interface;
 pub mod ir;
 pub mod json;
 mod loader;
+pub mod metrics;
 pub mod plugin;
 pub mod printer;
 mod resolve;

@@ -27,6 +27,16 @@ pub fn print(program: &Program) -> String {
         printer.line(0, &format!("test {:?}{seed}{repeat}", test.title));
         printer.pipeline(&test.pipeline);
     }
+    for evaluation in &program.evaluations {
+        let seed = evaluation.seed.map(|seed| format!(" seed {seed}")).unwrap_or_default();
+        printer
+            .line(0, &format!("evaluation {:?} data {:?}{seed}", evaluation.name, evaluation.data));
+        for measured in &evaluation.measures {
+            let fields = measured.fields.join(", ");
+            printer.line(1, &format!("{} = {}({fields})", measured.name, measured.metric.name));
+        }
+        printer.pipeline(&evaluation.pipeline);
+    }
     let entries: Vec<&str> = program
         .entries
         .iter()

@@ -155,7 +155,8 @@ impl Reader {
     }
 
     fn word(&mut self, word: &str) {
-        let declares = ["use", "const", "type", "template", "pipeline", "test"].contains(&word);
+        let declares =
+            ["use", "const", "type", "template", "pipeline", "test", "evaluation"].contains(&word);
         let at_start = self.top().before.iter().all(|token| token.is("pub"));
         // A declaration at the start of a line ends whatever was left open above it.
         if declares && at_start && matches!(self.top().open, Open::Top) {

@@ -31,6 +31,7 @@ pub fn symbols(analysis: &Analysis) -> Vec<DocumentSymbol> {
                 let text = test.title.plain().filter(|title| !title.is_empty());
                 Ident { text: text.unwrap_or_else(|| "test".to_string()), span: test.title.span }
             }
+            ItemKind::Evaluation(evaluation) => evaluation.name.clone(),
             _ => item.name()?.clone(),
         };
         let detail = index.definition(name.span).map(|definition| definition.line.clone());
@@ -41,7 +42,7 @@ pub fn symbols(analysis: &Analysis) -> Vec<DocumentSymbol> {
             ItemKind::Template(_) => SymbolKind::INTERFACE,
             ItemKind::Pipeline(_) => SymbolKind::FUNCTION,
             ItemKind::Plugin(_) => SymbolKind::MODULE,
-            ItemKind::Test(_) => SymbolKind::EVENT,
+            ItemKind::Test(_) | ItemKind::Evaluation(_) => SymbolKind::EVENT,
         };
         let from = locals.partition_point(|local| local.span.start < item.span.start);
         let inside = locals[from..].iter().take_while(|local| local.span.end <= item.span.end);

@@ -50,6 +50,27 @@ impl RgbImage {
         self.data
     }
 
+    /// The middle of the picture at another size: cut, or with a black margin, per side. Where
+    /// the margins cannot be equal, the one at the top or left is smaller by a pixel if it is cut
+    /// off, and larger if it is added (transformers, `center_crop`). Sides of zero become one.
+    pub fn centre(&self, width: u32, height: u32) -> RgbImage {
+        let mut centre = RgbImage::filled(width, height, [0; 3]);
+        let middle = |old: u32, new: u32| (i64::from(old) - i64::from(new)).div_euclid(2);
+        let (left, top) = (middle(self.width, centre.width), middle(self.height, centre.height));
+        let (old, new) = (self.width as usize * 3, centre.width as usize * 3);
+        // Both pictures have `columns` bytes of a row in common.
+        let (from, to) = (left.max(0) as usize * 3, (-left).max(0) as usize * 3);
+        let columns = old.min(new);
+        for (row, line) in (0i64..).zip(centre.data.chunks_exact_mut(new)) {
+            let source = usize::try_from(row + top).ok();
+            let source = source.and_then(|row| self.data.chunks_exact(old).nth(row));
+            if let Some(source) = source {
+                line[to..to + columns].copy_from_slice(&source[from..from + columns]);
+            }
+        }
+        centre
+    }
+
     /// Channel planes `(channel, row, column)`, each value `(byte / 255 - mean) / std`.
     ///
     /// In the order of operations of torchvision's `ToTensor` and `Normalize`, so that the bits
@@ -108,6 +129,27 @@ mod tests {
         assert_eq!(planes[1], 1.0 / 255.0);
         assert_eq!(planes[4], 1.0);
         assert_eq!(RgbImage::from_unit_chw(&planes, 2, 1).unwrap(), image);
+    }
+
+    /// One row of grey bytes at another width, and the same as a column.
+    fn middle_of(row: &[u8], side: u32) -> Vec<u8> {
+        let data: Vec<u8> = row.iter().flat_map(|byte| [*byte; 3]).collect();
+        let length = row.len() as u32;
+        let across = RgbImage::new(length, 1, data.clone()).unwrap().centre(side, 1);
+        let down = RgbImage::new(1, length, data).unwrap().centre(1, side);
+        assert_eq!(across.data(), down.data());
+        across.data().iter().copied().step_by(3).collect()
+    }
+
+    #[test]
+    fn the_middle_is_cut_out_or_gets_a_margin() {
+        assert_eq!(middle_of(&[1, 2, 3, 4, 5], 3), [2, 3, 4]);
+        assert_eq!(middle_of(&[1, 2, 3, 4], 3), [1, 2, 3]);
+        assert_eq!(middle_of(&[1, 2], 4), [0, 1, 2, 0]);
+        assert_eq!(middle_of(&[1, 2], 5), [0, 0, 1, 2, 0]);
+        assert_eq!(middle_of(&[7], 1), [7]);
+        let image = RgbImage::filled(9, 2, [5, 6, 7]).centre(3, 2);
+        assert_eq!(image, RgbImage::filled(3, 2, [5, 6, 7]));
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod error;
 mod flac;
 pub mod image;
 mod image_file;
+pub mod mel;
 mod png_text;
 mod resample;
 mod resize;

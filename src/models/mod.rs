@@ -5,6 +5,9 @@
 //! a missing or misshapen tensor is reported by that name. Randomness comes in as arguments.
 
 mod audio_codec;
+mod bert;
+pub mod clap;
+pub mod clip;
 pub mod encodec;
 pub mod llama;
 pub mod sampling;
@@ -12,6 +15,8 @@ pub mod seed_tokenizer;
 pub mod soundstorm;
 pub mod speech_tokenizer;
 pub mod unclip;
+pub mod wavlm;
+pub mod whisper;
 
 /// What can go wrong in building or running a network.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +36,11 @@ pub enum Error {
     ForeignCache,
     #[error("no tokens were given to the language model")]
     NoTokens,
+    #[error(
+        "{model}: none of the ids is the end of the text{}; use the tokenizer.json of the checkpoint",
+        eos_token_id.map_or(String::new(), |id| format!(" (`eos_token_id` {id})"))
+    )]
+    NoEnd { model: &'static str, eos_token_id: Option<u32> },
     #[error("cancelled")]
     Cancelled,
     /// A tensor that is missing or misshapen (named in the message), or a failed operation.

@@ -3,6 +3,7 @@
 //! Everything here is forward only. The CPU kernels split their work by output element, so
 //! their results do not depend on the number of threads.
 
+pub mod activation;
 pub mod attention;
 pub mod conv;
 pub mod conv1d;

@@ -7,8 +7,8 @@ use petgraph::graph::{DiGraph, NodeIndex};
 
 use crate::base::{Diagnostic, Literal, Medium, Pattern, Reply, Span};
 use crate::lang::ir::{
-    BinaryOp, Block, Expr, ExprKind, Generate, LocalId, Param, Part, Pipeline, PipelineId, Program,
-    Role, Segment, Setting, Spoken, TemplateId, Test,
+    BinaryOp, Block, Evaluation, Expr, ExprKind, Generate, LocalId, Param, Part, Pipeline,
+    PipelineId, Program, Role, Segment, Setting, Spoken, TemplateId, Test,
 };
 use crate::lang::json;
 use crate::lang::settings::Key;
@@ -29,6 +29,11 @@ pub fn lower(program: &Program, entry: PipelineId) -> Result<Plan, Diagnostic> {
 /// Lowers a test: its result is a record of what is to be looked at.
 pub fn lower_test(program: &Program, test: &Test) -> Result<Plan, Diagnostic> {
     lower_pipeline(program, &test.pipeline)
+}
+
+/// Lowers an evaluation: its inputs are a row's columns, its result a record of what is measured.
+pub fn lower_evaluation(program: &Program, evaluation: &Evaluation) -> Result<Plan, Diagnostic> {
+    lower_pipeline(program, &evaluation.pipeline)
 }
 
 fn lower_pipeline(program: &Program, pipeline: &Pipeline) -> Result<Plan, Diagnostic> {

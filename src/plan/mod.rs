@@ -8,4 +8,4 @@ pub mod passes;
 pub mod print;
 
 pub use graph::{Input, Node, Op, Plan, PluginCall, RenderPart, RenderTurn};
-pub use lower::{lower, lower_test};
+pub use lower::{lower, lower_evaluation, lower_test};

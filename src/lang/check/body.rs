@@ -9,7 +9,7 @@ use crate::lang::syntax::ast;
 use crate::lang::types::Type;
 
 use super::coerce::coerce;
-use super::{Checker, Signature, index};
+use super::{Checker, index};
 
 /// What a parameter is called in diagnostics.
 const PARAMETER: &str = "parameter";
@@ -51,8 +51,8 @@ impl<'c, 'a> Body<'c, 'a> {
         self.checker.error(diagnostic);
     }
 
-    pub fn params(&mut self, signature: &Signature) {
-        for param in &signature.params {
+    pub fn params(&mut self, params: &[ir::Param]) {
+        for param in params {
             let name = ast::Ident { text: param.name.clone(), span: param.span };
             self.declare(&name, param.ty.clone(), PARAMETER);
         }

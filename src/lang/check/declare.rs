@@ -32,7 +32,7 @@ impl Checker<'_> {
             for (place, item) in loaded.file.items.iter().enumerate() {
                 let at = ItemRef { module, item: place };
                 match &item.kind {
-                    ItemKind::Use(_) | ItemKind::Test(_) => {}
+                    ItemKind::Use(_) | ItemKind::Test(_) | ItemKind::Evaluation(_) => {}
                     ItemKind::Plugin(declared) => self.plugin(at, declared),
                     ItemKind::Type(declared) => {
                         self.type_of(at, declared.name.span);
@@ -64,6 +64,10 @@ impl Checker<'_> {
                 let at = ItemRef { module, item: place };
                 if let ItemKind::Test(declared) = &item.kind {
                     self.test(at, item, declared);
+                    continue;
+                }
+                if let ItemKind::Evaluation(declared) = &item.kind {
+                    self.evaluation(at, item, declared);
                     continue;
                 }
                 let Some(signature) = self.signatures.get(&at).cloned() else { continue };
@@ -123,6 +127,19 @@ impl Checker<'_> {
         result: Type,
         callable: Callable,
     ) {
+        let signature = Signature {
+            name: name.text.clone(),
+            params: self.params(item, params),
+            result,
+            callable,
+            item,
+            span: name.span,
+        };
+        self.signatures.insert(item, Rc::new(signature));
+    }
+
+    /// Parameters with their types and defaults.
+    pub fn params(&mut self, item: ItemRef, params: &[ast::Param]) -> Vec<ir::Param> {
         let mut seen: HashMap<&str, Span> = HashMap::new();
         let mut signed = Vec::new();
         for param in params {
@@ -153,15 +170,7 @@ impl Checker<'_> {
                 span: param.name.span,
             });
         }
-        let signature = Signature {
-            name: name.text.clone(),
-            params: signed,
-            result,
-            callable,
-            item,
-            span: name.span,
-        };
-        self.signatures.insert(item, Rc::new(signature));
+        signed
     }
 
     /// The value of a constant; nothing where it has a mistake.
@@ -222,7 +231,7 @@ impl Checker<'_> {
         declared: &ast::Pipeline,
     ) -> ir::Pipeline {
         let mut body = Body::new(self, signature.item.module, Mode::Pipeline(signature.item));
-        body.params(signature);
+        body.params(&signature.params);
         let block = body.block(&declared.body, Some(&signature.result), "the result");
         body.warn_unused();
         ir::Pipeline {

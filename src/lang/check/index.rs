@@ -93,7 +93,7 @@ impl Checker<'_> {
 
     fn entry(&self, at: ItemRef) -> Option<Entry> {
         match &self.item(at).kind {
-            ItemKind::Use(_) | ItemKind::Test(_) => None,
+            ItemKind::Use(_) | ItemKind::Test(_) | ItemKind::Evaluation(_) => None,
             ItemKind::Type(_) => match self.types.get(&at) {
                 Some(Slot::Done(ty)) => Some(Entry::Type(ty.clone())),
                 _ => None,
@@ -143,7 +143,7 @@ impl Checker<'_> {
     fn index_item(&mut self, at: ItemRef, item: &Item) {
         let Some(name) = item.name() else { return };
         let (kind, line, ty) = match &item.kind {
-            ItemKind::Use(_) | ItemKind::Test(_) => return,
+            ItemKind::Use(_) | ItemKind::Test(_) | ItemKind::Evaluation(_) => return,
             ItemKind::Plugin(_) => {
                 let line = self.plugin_line(at).unwrap_or_else(|| format!("plugin {}", name.text));
                 (Kind::Plugin, line, None)
@@ -183,6 +183,11 @@ impl Checker<'_> {
         let doc = item.doc.clone();
         let definition = without_type(&name.text, name.span, kind, line);
         self.index.define(Definition { doc, ty, ..definition });
+    }
+
+    /// A column of an evaluation, which no signature holds.
+    pub fn index_column(&mut self, param: &ir::Param) {
+        self.index.define(parameter(param));
     }
 
     fn index_names(&mut self, module: ModuleIndex) {

@@ -4,6 +4,7 @@ mod body;
 mod calls;
 mod coerce;
 mod declare;
+mod evaluation;
 mod expr;
 mod generate;
 mod index;
@@ -67,6 +68,8 @@ struct Checker<'a> {
     templates: Vec<ir::Template>,
     /// Tests of the root file, with their places in it.
     tests: Vec<(ItemRef, ir::Test)>,
+    /// Evaluations of the root file, likewise.
+    evaluations: Vec<(ItemRef, ir::Evaluation)>,
     /// Who calls whom, for recursion and for what the program needs.
     calls: HashMap<ItemRef, Vec<(ItemRef, Span)>>,
     /// Which name means what, for editors.
@@ -90,6 +93,7 @@ pub fn check(
         pipelines: Vec::new(),
         templates: Vec::new(),
         tests: Vec::new(),
+        evaluations: Vec::new(),
         calls: HashMap::new(),
         index: Index::default(),
     };
@@ -107,7 +111,9 @@ pub fn check(
     checker.unused_imports();
     diagnostics.append(&mut checker.diagnostics);
     let tests = checker.tests.into_iter().map(|(_, test)| test).collect();
-    (Some(order::program(checker.pipelines, checker.templates, tests, order)), index)
+    let evaluations = checker.evaluations.into_iter().map(|(_, found)| found).collect();
+    let (pipelines, templates) = (checker.pipelines, checker.templates);
+    (Some(order::program(pipelines, templates, tests, evaluations, order)), index)
 }
 
 impl<'a> Checker<'a> {

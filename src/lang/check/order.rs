@@ -18,6 +18,7 @@ pub struct Order {
 pub fn order(checker: &mut Checker<'_>) -> Order {
     let mut roots: Vec<ItemRef> = checker.signatures.keys().copied().collect();
     roots.extend(checker.tests.iter().map(|(item, _)| *item));
+    roots.extend(checker.evaluations.iter().map(|(item, _)| *item));
     roots.sort_unstable();
     let mut done: HashMap<ItemRef, bool> = HashMap::new();
     let mut sorted: Vec<ItemRef> = Vec::new();
@@ -109,6 +110,7 @@ pub fn program(
     pipelines: Vec<ir::Pipeline>,
     templates: Vec<ir::Template>,
     tests: Vec<ir::Test>,
+    evaluations: Vec<ir::Evaluation>,
     order: Order,
 ) -> ir::Program {
     let mut renumber = Renumber { pipelines: HashMap::new(), templates: HashMap::new() };
@@ -150,6 +152,10 @@ pub fn program(
     out.tests = tests;
     for test in &mut out.tests {
         renumber.block(&mut test.pipeline.body);
+    }
+    out.evaluations = evaluations;
+    for evaluation in &mut out.evaluations {
+        renumber.block(&mut evaluation.pipeline.body);
     }
     out
 }

@@ -24,7 +24,7 @@ impl Checker<'_> {
     ) -> ir::Template {
         let module = signature.item.module;
         let mut body = Body::new(self, module, Mode::Template(signature.item));
-        body.params(signature);
+        body.params(&signature.params);
         let out_param = signature.params.iter().find(|param| param.name == OUT);
         if let Some(param) = out_param {
             body.error(

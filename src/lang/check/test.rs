@@ -180,7 +180,7 @@ impl Checker<'_> {
     }
 
     /// A setting whose value is a constant from `least` to `most`.
-    fn test_number(
+    pub fn test_number(
         &mut self,
         at: ItemRef,
         setting: &ast::Setting,
@@ -190,7 +190,7 @@ impl Checker<'_> {
         let name = &setting.name.text;
         let span = setting.value.as_ref().map_or(setting.span, |value| value.span);
         if let Some(value) = &setting.value {
-            let mode = Mode::Constant("a setting of a test");
+            let mode = Mode::Constant("a setting");
             let what = format!("setting `{name}`");
             let value = Body::new(self, at.module, mode).expect(value, &Type::Int, &what);
             match value.kind {

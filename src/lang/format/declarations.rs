@@ -27,6 +27,7 @@ impl<'a> Formatter<'a> {
             Rule::template_decl | Rule::pipeline_decl => Self::callable,
             Rule::plugin_decl => Self::plugin_decl,
             Rule::test_decl => Self::test_decl,
+            Rule::evaluation_decl => Self::evaluation_decl,
             _ => return Err(unknown),
         };
         self.leaf(&parts.next()?)?;
@@ -159,6 +160,23 @@ impl<'a> Formatter<'a> {
 
     fn test_decl(&mut self, parts: &mut Parts<'a>) -> Done {
         self.leaf(&parts.next()?)?;
+        self.with_and_block(parts)
+    }
+
+    /// `evaluation name(columns) with { … } { … }`
+    fn evaluation_decl(&mut self, parts: &mut Parts<'a>) -> Done {
+        self.leaf(&parts.next()?)?;
+        let columns = parts.next()?;
+        let items = Parts::of(self, columns).items()?;
+        self.list(items, List::PARENS, |this, column| {
+            let mut parts = Parts::of(this, column);
+            this.binding(&mut parts)?;
+            parts.end()
+        })?;
+        self.with_and_block(parts)
+    }
+
+    fn with_and_block(&mut self, parts: &mut Parts<'a>) -> Done {
         if let Some(with) = parts.next_if(Rule::test_with) {
             self.space();
             let mut with = Parts::of(self, with);
@@ -200,6 +218,22 @@ impl<'a> Formatter<'a> {
                 self.leaf(&parts.next()?)?;
                 self.document.text(" ");
                 self.expr(parts.next()?)?;
+            }
+            Rule::measure_stmt => {
+                self.leaf(&parts.next()?)?;
+                self.document.text(" ");
+                self.leaf(&parts.next()?)?;
+                let measured = parts.next()?;
+                let items = Parts::of(self, measured).items()?;
+                self.list(items, List::PARENS, |this, arg| this.expr(arg))?;
+                if let Some(name) = parts.next_if(Rule::measure_name) {
+                    let mut name = Parts::of(self, name);
+                    self.document.text(" ");
+                    self.leaf(&name.next()?)?;
+                    self.document.text(" ");
+                    self.leaf(&name.next()?)?;
+                    name.end()?;
+                }
             }
             _ => return Err(unknown),
         }

@@ -54,13 +54,15 @@ pub enum ItemKind {
     Pipeline(Pipeline),
     Plugin(Plugin),
     Test(Test),
+    Evaluation(Evaluation),
 }
 
 impl Item {
     /// The name it declares; `use` declares others.
     pub fn name(&self) -> Option<&Ident> {
         match &self.kind {
-            ItemKind::Use(_) | ItemKind::Test(_) => None,
+            // Nothing can use them, so their names are not of the module.
+            ItemKind::Use(_) | ItemKind::Test(_) | ItemKind::Evaluation(_) => None,
             ItemKind::Const(item) => Some(&item.name),
             ItemKind::Type(item) => Some(&item.name),
             ItemKind::Template(item) => Some(&item.name),
@@ -79,6 +81,7 @@ impl Item {
             ItemKind::Pipeline(_) => "pipeline",
             ItemKind::Plugin(_) => "plugin",
             ItemKind::Test(_) => "test",
+            ItemKind::Evaluation(_) => "evaluation",
         }
     }
 }
@@ -195,6 +198,30 @@ pub enum TestStep {
     Let(Let),
     Expect(Expr),
     Snapshot(Expr),
+}
+
+/// `evaluation name(columns) with { … } { … }`
+#[derive(Debug, Clone)]
+pub struct Evaluation {
+    pub name: Ident,
+    pub params: Vec<Param>,
+    pub settings: Vec<Setting>,
+    pub steps: Vec<EvaluationStep>,
+}
+
+#[derive(Debug, Clone)]
+pub enum EvaluationStep {
+    Let(Let),
+    Measure(Measured),
+}
+
+/// `measure metric(a, b) as name`
+#[derive(Debug, Clone)]
+pub struct Measured {
+    pub metric: Ident,
+    pub args: Vec<Expr>,
+    pub name: Option<Ident>,
+    pub span: Span,
 }
 
 /// `let` bindings, then a value: `return e` in a pipeline, a bare expression elsewhere.

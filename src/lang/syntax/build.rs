@@ -6,9 +6,9 @@ use pest::iterators::Pairs;
 use crate::base::{Diagnostic, SourceId, Span};
 
 use super::ast::{
-    Block, Comment, Const, Expr, ExprKind, File, Ident, Item, ItemKind, Let, Param, Part, Pipeline,
-    Plugin, PluginSetting, PluginValue, Spoken, Template, Test, TestStep, Turn, TypeDecl, TypeExpr,
-    TypeKind, Use, UseName,
+    Block, Comment, Const, Evaluation, EvaluationStep, Expr, ExprKind, File, Ident, Item, ItemKind,
+    Let, Measured, Param, Part, Pipeline, Plugin, PluginSetting, PluginValue, Spoken, Template,
+    Test, TestStep, Turn, TypeDecl, TypeExpr, TypeKind, Use, UseName,
 };
 use super::errors;
 use super::scan::{self, Segment};
@@ -147,6 +147,7 @@ impl Builder<'_> {
             Rule::pipeline_decl => ItemKind::Pipeline(self.pipeline_decl(parts)?),
             Rule::plugin_decl => ItemKind::Plugin(self.plugin_decl(parts)?),
             Rule::test_decl => ItemKind::Test(self.test_decl(parts)?),
+            Rule::evaluation_decl => ItemKind::Evaluation(self.evaluation_decl(parts)?),
             _ => return None,
         };
         if let (Some(public), ItemKind::Use(Use { names: None, path, path_span, .. })) =
@@ -158,11 +159,16 @@ impl Builder<'_> {
                     .help(format!("list what to publish: `pub use {path} {{ a, b }}`")),
             );
         }
-        if let (Some(public), ItemKind::Test(_)) = (public, &kind) {
+        let unused = match &kind {
+            ItemKind::Test(_) => Some("a test"),
+            ItemKind::Evaluation(_) => Some("an evaluation"),
+            _ => None,
+        };
+        if let (Some(public), Some(what)) = (public, unused) {
             self.error(
-                Diagnostic::error("E0101", "a test cannot be published")
+                Diagnostic::error("E0101", format!("{what} cannot be published"))
                     .label(public, "")
-                    .help("remove `pub`: nothing uses a test")
+                    .help(format!("remove `pub`: nothing uses {what}"))
                     // With the space behind it.
                     .fix(Span { end: span.start, ..public }, ""),
             );
@@ -302,6 +308,42 @@ impl Builder<'_> {
             Rule::expect_stmt => TestStep::Expect(value),
             _ => TestStep::Snapshot(value),
         })
+    }
+
+    fn evaluation_decl(&mut self, mut parts: Pairs<'_, Rule>) -> Option<Evaluation> {
+        let name = self.ident(&parts.next()?);
+        let params = self.params(parts.next()?);
+        let (mut settings, mut steps) = (Vec::new(), Vec::new());
+        for part in parts {
+            match part.as_rule() {
+                Rule::test_with => {
+                    let written = part.into_inner().find(|p| p.as_rule() == Rule::settings);
+                    settings = written.map(|pair| self.settings(pair)).unwrap_or_default();
+                }
+                _ => {
+                    for step in content(part) {
+                        steps.extend(self.evaluation_step(step));
+                    }
+                }
+            }
+        }
+        Some(Evaluation { name, params, settings, steps })
+    }
+
+    fn evaluation_step(&mut self, pair: Pair<'_>) -> Option<EvaluationStep> {
+        if self.refuse_semicolon(&pair) {
+            return None;
+        }
+        if pair.as_rule() == Rule::let_stmt {
+            return self.let_stmt(pair).map(EvaluationStep::Let);
+        }
+        let span = self.span(&pair);
+        let mut inner = pair.into_inner();
+        inner.next(); // the keyword
+        let metric = self.ident(&inner.next()?);
+        let args = content(inner.next()?).map(|arg| self.expr(arg)).collect();
+        let name = inner.next().and_then(|name| self.alias(name));
+        Some(EvaluationStep::Measure(Measured { metric, args, name, span }))
     }
 
     fn template_decl(&mut self, parts: Pairs<'_, Rule>) -> Option<Template> {

@@ -37,7 +37,7 @@ pub fn before_parsing(source: SourceId, base: usize, text: &str) -> Option<Diagn
             let start = base + text.len() - text.trim_start().len();
             let end = start + text[start - base..].chars().next().map_or(0, char::len_utf8);
             return Some(outside(Span::new(source, start, end)).help(
-                "a file is a list of declarations: use, const, type, template, pipeline, plugin, test",
+                "a file is a list of declarations: use, const, type, template, pipeline, plugin, test, evaluation",
             ));
         }
     };
@@ -58,7 +58,7 @@ pub fn before_parsing(source: SourceId, base: usize, text: &str) -> Option<Diagn
         _ => match nearest(word, STARTS) {
             Some(near) => return Some(diagnostic.did_you_mean(near)),
             None => {
-                "a file is a list of declarations: use, const, type, template, pipeline, plugin, test"
+                "a file is a list of declarations: use, const, type, template, pipeline, plugin, test, evaluation"
                     .to_string()
             }
         },
@@ -215,7 +215,9 @@ fn expectations(positives: &[Rule], open: Option<char>) -> Vec<&'static str> {
             Rule::let_stmt => add("`let`"),
             Rule::expect_stmt => add("`expect`"),
             Rule::snapshot_stmt => add("`snapshot`"),
-            Rule::test_block => add("`{`"),
+            Rule::measure_stmt => add("`measure`"),
+            Rule::measured => add("`(`"),
+            Rule::test_block | Rule::evaluation_block => add("`{`"),
             Rule::return_stmt => add("`return`"),
             Rule::settings | Rule::plugin_settings => add("`{`"),
             Rule::equals => add("`=`"),

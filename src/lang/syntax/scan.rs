@@ -32,8 +32,8 @@ pub struct Scan {
 }
 
 /// Words that start a declaration.
-pub const STARTS: [&str; 8] =
-    ["use", "pub", "const", "type", "template", "pipeline", "plugin", "test"];
+pub const STARTS: [&str; 9] =
+    ["use", "pub", "const", "type", "template", "pipeline", "plugin", "test", "evaluation"];
 
 #[derive(Debug, Clone, Copy)]
 enum Frame {

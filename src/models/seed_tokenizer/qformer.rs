@@ -2,76 +2,15 @@
 //! at the image in every `cross_attention_freq`-th layer (`qformer_causual.py`).
 
 use super::super::Result;
+use super::super::bert::{Attention, Output};
 use super::{Config, TanhMlp};
-use crate::nn::attention::{attend, causal_mask, split_heads};
+use crate::nn::attention::causal_mask;
 use crate::nn::linear::Linear;
 use candle_core::{Module, Tensor};
 use candle_nn::{LayerNorm, VarBuilder};
 
 /// BERT's epsilon.
 const EPS: f64 = 1e-12;
-
-/// A residual dense layer and the norm after it.
-#[derive(Debug)]
-struct Output {
-    dense: Linear,
-    norm: LayerNorm,
-}
-
-impl Output {
-    fn load(inputs: usize, outputs: usize, vb: VarBuilder) -> Result<Self> {
-        Ok(Self {
-            dense: Linear::load(inputs, outputs, vb.pp("dense"))?,
-            norm: candle_nn::layer_norm(outputs, EPS, vb.pp("LayerNorm"))?,
-        })
-    }
-
-    fn forward(&self, x: &Tensor, residual: &Tensor) -> candle_core::Result<Tensor> {
-        self.norm.forward(&(self.dense.forward(x)? + residual)?)
-    }
-}
-
-#[derive(Debug)]
-struct Attention {
-    query: Linear,
-    key: Linear,
-    value: Linear,
-    output: Output,
-    heads: usize,
-    scale: f64,
-}
-
-impl Attention {
-    /// `source` is the width of what is attended to.
-    fn load(cfg: &Config, source: usize, vb: VarBuilder) -> Result<Self> {
-        let (hidden, heads) = (cfg.qformer_hidden_size, cfg.qformer_heads);
-        let inner = vb.pp("self");
-        Ok(Self {
-            query: Linear::load(hidden, hidden, inner.pp("query"))?,
-            key: Linear::load(source, hidden, inner.pp("key"))?,
-            value: Linear::load(source, hidden, inner.pp("value"))?,
-            output: Output::load(hidden, hidden, vb.pp("output"))?,
-            heads,
-            scale: 1. / ((hidden / heads) as f64).sqrt(),
-        })
-    }
-
-    fn forward(
-        &self,
-        x: &Tensor,
-        source: &Tensor,
-        mask: Option<&Tensor>,
-    ) -> candle_core::Result<Tensor> {
-        let context = attend(
-            &split_heads(&self.query.forward(x)?, self.heads)?,
-            &split_heads(&self.key.forward(source)?, self.heads)?,
-            &split_heads(&self.value.forward(source)?, self.heads)?,
-            self.scale,
-            mask,
-        )?;
-        self.output.forward(&context, x)
-    }
-}
 
 #[derive(Debug)]
 struct Layer {
@@ -84,15 +23,17 @@ struct Layer {
 impl Layer {
     fn load(cfg: &Config, index: usize, vb: VarBuilder) -> Result<Self> {
         let (hidden, inner) = (cfg.qformer_hidden_size, cfg.qformer_intermediate_size);
+        let attention =
+            |source, name| Attention::load(hidden, cfg.qformer_heads, source, EPS, vb.pp(name));
         let crossattention = index
             .is_multiple_of(cfg.cross_attention_freq)
-            .then(|| Attention::load(cfg, cfg.vit_width, vb.pp("crossattention")))
+            .then(|| attention(cfg.vit_width, "crossattention"))
             .transpose()?;
         Ok(Self {
-            attention: Attention::load(cfg, hidden, vb.pp("attention"))?,
+            attention: attention(hidden, "attention")?,
             crossattention,
             intermediate_query: Linear::load(hidden, inner, vb.pp("intermediate_query.dense"))?,
-            output_query: Output::load(inner, hidden, vb.pp("output_query"))?,
+            output_query: Output::load(inner, hidden, EPS, vb.pp("output_query"))?,
         })
     }
 

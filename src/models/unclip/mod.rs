@@ -2,7 +2,6 @@
 //! 2.1's variant, diffusers `StableUnCLIPImg2ImgPipeline` from an embedding on).
 
 mod blocks;
-pub mod clip_text;
 pub mod conditioning;
 pub mod scheduler;
 pub mod unet;
@@ -18,7 +17,7 @@ use unet::UNet;
 const MODEL: &str = "unclip";
 
 /// The decoder's parts. Its text encoder is not among them: the prompt is always empty, and its
-/// states are computed once by [`clip_text::ClipText`].
+/// states are computed once by [`ClipText`](super::clip::text::ClipText).
 #[derive(Debug)]
 pub struct UnClip {
     pub unet: UNet,

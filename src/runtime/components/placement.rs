@@ -107,6 +107,21 @@ impl FromStr for Part {
     }
 }
 
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (group, medium) = match self {
+            Part::All => return Ok(()),
+            Part::Llm => ("llm", None),
+            Part::Tokenizers(medium) => ("tokenizers", *medium),
+            Part::Detokenizers(medium) => ("detokenizers", *medium),
+        };
+        match medium {
+            Some(medium) => write!(f, "{group}.{medium}="),
+            None => write!(f, "{group}="),
+        }
+    }
+}
+
 /// `VALUE` for all components, or `PART=VALUE` for some.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Choice<T> {
@@ -123,6 +138,13 @@ impl<T: FromStr<Err = String>> FromStr for Choice<T> {
             None => (Part::All, text),
         };
         Ok(Choice { part, value: value.parse()? })
+    }
+}
+
+/// As it is written on the command line.
+impl<T: fmt::Display> fmt::Display for Choice<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.part, self.value)
     }
 }
 

@@ -1,0 +1,252 @@
+//! The seam to networks outside of the evaluated model: what metrics ask of them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::base::hash::Digest;
+use crate::lang::metrics::{JudgeKind, Metric};
+use crate::media::{RgbImage, Sound};
+use crate::runtime::engine::Device;
+
+use super::error::EvalError;
+use super::judges;
+
+/// A network that metrics ask. Every one answers what its kind is for; the rest are defects.
+pub trait Judge {
+    /// Name and digest, for records: results of different judges are never mixed.
+    fn identity(&self) -> String;
+
+    /// A picture as a vector.
+    fn picture(&mut self, _picture: &RgbImage) -> Result<Vec<f32>, JudgeError> {
+        Err(JudgeError::CannotAnswer("a picture"))
+    }
+
+    /// Words as a vector of the same space.
+    fn words(&mut self, _words: &str) -> Result<Vec<f32>, JudgeError> {
+        Err(JudgeError::CannotAnswer("words"))
+    }
+
+    /// A sound as a vector: of what it sounds like, or of its voice. Any sampling rate.
+    fn sound(&mut self, _sound: &Sound) -> Result<Vec<f32>, JudgeError> {
+        Err(JudgeError::CannotAnswer("a sound"))
+    }
+
+    /// What is said in a recording. Any sampling rate.
+    fn transcribe(&mut self, _sound: &Sound) -> Result<String, JudgeError> {
+        Err(JudgeError::CannotAnswer("speech"))
+    }
+}
+
+/// Why a judge has no answer; the row fails with it.
+#[derive(Debug, thiserror::Error)]
+pub enum JudgeError {
+    #[error("this judge cannot be asked about {0}")]
+    CannotAnswer(&'static str),
+    #[error("the judge could not be run: {0}")]
+    Failed(String),
+    #[error(transparent)]
+    Network(#[from] judges::JudgeError),
+    #[error("the judge's vectors cannot be compared: {0}")]
+    NotComparable(String),
+}
+
+/// A `--judge KIND=DIR`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    pub kind: JudgeKind,
+    pub folder: PathBuf,
+}
+
+impl std::str::FromStr for Named {
+    type Err = String;
+
+    fn from_str(written: &str) -> Result<Self, String> {
+        let kinds = JudgeKind::ALL.map(JudgeKind::name).join(", ");
+        let Some((kind, folder)) = written.split_once('=').filter(|(_, dir)| !dir.is_empty())
+        else {
+            return Err(format!("write KIND=DIR, with one of {kinds}"));
+        };
+        let known = JudgeKind::ALL.into_iter().find(|known| known.name() == kind);
+        let kind = known.ok_or_else(|| format!("there is no judge `{kind}`, but {kinds}"))?;
+        Ok(Named { kind, folder: PathBuf::from(folder) })
+    }
+}
+
+/// The judges of a run.
+pub type Judges = BTreeMap<JudgeKind, Box<dyn Judge>>;
+
+/// Opens those that the metrics need. What is missing is said before anything runs.
+pub fn open(
+    measures: &[(&str, &'static Metric)],
+    given: &[Named],
+    device: Device,
+) -> Result<Judges, EvalError> {
+    let mut judges = Judges::new();
+    for (measure, metric) in measures {
+        let Some(kind) = metric.judge.filter(|kind| !judges.contains_key(kind)) else { continue };
+        let Some(named) = given.iter().find(|named| named.kind == kind) else {
+            return Err(EvalError::NoJudge { measure: (*measure).to_string(), kind });
+        };
+        judges.insert(kind, load(kind, &named.folder, device)?);
+    }
+    Ok(judges)
+}
+
+/// Reads the network of a judge.
+fn load(kind: JudgeKind, folder: &Path, device: Device) -> Result<Box<dyn Judge>, EvalError> {
+    let bad = |reason: String| EvalError::BadJudge { kind, path: folder.to_path_buf(), reason };
+    let place = device.open().map_err(bad)?;
+    let identity = identity(kind, folder).map_err(|error| bad(error.to_string()))?;
+    match kind {
+        JudgeKind::Clip => match judges::Clip::open(folder, &place) {
+            Ok(network) => Ok(Box::new(Pictures { network, identity })),
+            Err(error) => Err(bad(error.to_string())),
+        },
+        JudgeKind::Clap => match judges::Clap::open(folder, &place) {
+            Ok(network) => Ok(Box::new(Sounds { network, identity })),
+            Err(error) => Err(bad(error.to_string())),
+        },
+        JudgeKind::Transcriber => match judges::Whisper::open(folder, &place) {
+            Ok(network) => Ok(Box::new(Transcriber { network, identity })),
+            Err(error) => Err(bad(error.to_string())),
+        },
+        JudgeKind::Speaker => match judges::WavLm::open(folder, &place) {
+            Ok(network) => Ok(Box::new(Voices { network, identity })),
+            Err(error) => Err(bad(error.to_string())),
+        },
+    }
+}
+
+/// The kind with a digest of the folder's configuration and of its files' names and sizes: weights
+/// of gigabytes are not read whole for it.
+fn identity(kind: JudgeKind, folder: &Path) -> std::io::Result<String> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let data = entry.metadata()?;
+        if data.is_file() {
+            files.push((entry.file_name().to_string_lossy().into_owned(), data.len()));
+        }
+    }
+    files.sort();
+    // Where it cannot be read, the network says better than this what is missing.
+    let config = std::fs::read(folder.join("config.json")).unwrap_or_default();
+    let digest = Digest::of(format!("{files:?}{}", Digest::of(&config)).as_bytes());
+    Ok(format!("{}@{}", kind.name(), digest.short()))
+}
+
+struct Pictures {
+    network: judges::Clip,
+    identity: String,
+}
+
+impl Judge for Pictures {
+    fn identity(&self) -> String {
+        self.identity.clone()
+    }
+
+    fn picture(&mut self, picture: &RgbImage) -> Result<Vec<f32>, JudgeError> {
+        Ok(self.network.image(picture)?)
+    }
+
+    fn words(&mut self, words: &str) -> Result<Vec<f32>, JudgeError> {
+        Ok(self.network.text(words)?)
+    }
+}
+
+struct Sounds {
+    network: judges::Clap,
+    identity: String,
+}
+
+impl Judge for Sounds {
+    fn identity(&self) -> String {
+        self.identity.clone()
+    }
+
+    fn sound(&mut self, sound: &Sound) -> Result<Vec<f32>, JudgeError> {
+        Ok(self.network.sound(sound)?)
+    }
+
+    fn words(&mut self, words: &str) -> Result<Vec<f32>, JudgeError> {
+        Ok(self.network.text(words)?)
+    }
+}
+
+/// Hears the language of each recording by itself.
+struct Transcriber {
+    network: judges::Whisper,
+    identity: String,
+}
+
+impl Judge for Transcriber {
+    fn identity(&self) -> String {
+        self.identity.clone()
+    }
+
+    fn transcribe(&mut self, sound: &Sound) -> Result<String, JudgeError> {
+        Ok(self.network.transcribe(sound, None)?)
+    }
+}
+
+struct Voices {
+    network: judges::WavLm,
+    identity: String,
+}
+
+impl Judge for Voices {
+    fn identity(&self) -> String {
+        self.identity.clone()
+    }
+
+    fn sound(&mut self, sound: &Sound) -> Result<Vec<f32>, JudgeError> {
+        Ok(self.network.x_vector(sound)?)
+    }
+}
+
+/// Cosine of two vectors, from -1 to 1.
+pub fn cosine(left: &[f32], right: &[f32]) -> Result<f64, JudgeError> {
+    if left.len() != right.len() {
+        let (left, right) = (left.len(), right.len());
+        return Err(JudgeError::NotComparable(format!("they have {left} and {right} numbers")));
+    }
+    let (mut product, mut a, mut b) = (0.0, 0.0, 0.0);
+    for (x, y) in left.iter().zip(right) {
+        let (x, y) = (f64::from(*x), f64::from(*y));
+        product += x * y;
+        a += x * x;
+        b += y * y;
+    }
+    let cosine = product / (a * b).sqrt();
+    match cosine.is_finite() {
+        true => Ok(cosine.clamp(-1.0, 1.0)),
+        false => Err(JudgeError::NotComparable("one is zero or not finite".to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lang::metrics::metric;
+
+    #[test]
+    fn judges_are_named_and_asked_for() {
+        assert_eq!("clip=x".parse::<Named>().unwrap().kind, JudgeKind::Clip);
+        assert!("clap".parse::<Named>().is_err() && "clop=x".parse::<Named>().is_err());
+        let Some(clip) = metric("clip_score") else { panic!() };
+        let error = open(&[("clip_score", clip)], &[], Device::Cpu).err().unwrap();
+        assert!(error.help().unwrap().contains("--judge clip=DIR"));
+        let named = Named { kind: JudgeKind::Clip, folder: PathBuf::from("no/such") };
+        let error = open(&[("clip_score", clip)], &[named], Device::Cpu).err().unwrap();
+        assert!(error.to_string().contains("no/such cannot judge as clip"), "{error}");
+        assert!(open(&[("wer", metric("wer").unwrap())], &[], Device::Cpu).unwrap().is_empty());
+    }
+
+    #[test]
+    fn cosines() {
+        assert_eq!(cosine(&[1.0, 0.0], &[2.0, 0.0]).unwrap(), 1.0);
+        assert_eq!(cosine(&[1.0, 0.0], &[0.0, 3.0]).unwrap(), 0.0);
+        assert!(cosine(&[1.0], &[1.0, 2.0]).is_err());
+        assert!(cosine(&[0.0], &[1.0]).is_err());
+    }
+}
