@@ -123,14 +123,14 @@ fn items_without_references_are_errors() {
 
 #[test]
 fn long_texts_end_or_are_refused() {
-    let long: Vec<String> = (0..20_000).map(|n| format!("w{}", n % 97)).collect();
-    let item = TokenItem { prediction: long.clone(), references: vec![long[..10_000].to_vec()] };
+    let long: Vec<String> = (0..4_000).map(|n| format!("w{}", n % 97)).collect();
+    let item = TokenItem { prediction: long.clone(), references: vec![long[..2_000].to_vec()] };
     assert!(Bleu::of(&item).unwrap().scores()[3] > 0.4);
     assert!(rouge_l(std::slice::from_ref(&item)).unwrap()[0] > 0.7);
-    assert!(matches!(Meteor::of(&item), Err(MetricError::TooLong { left: 20_000, .. })));
+    assert!(matches!(Meteor::of(&item), Err(MetricError::TooLong { left: 4_000, .. })));
     let same = vec!["a".to_owned(); 200];
     let item = TokenItem { prediction: same.clone(), references: vec![same] };
     assert!((Meteor::of(&item).unwrap().value() - 1.0).abs() < 1e-12);
-    let errors = words(&long.join(" "), &long[..10_000].join(" ")).unwrap().counts;
-    assert_eq!(errors.deletions, 10_000);
+    let errors = words(&long.join(" "), &long[..2_000].join(" ")).unwrap().counts;
+    assert_eq!(errors.deletions, 2_000);
 }
