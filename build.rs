@@ -72,5 +72,6 @@ fn walk(
 
 fn wanted(key: &str) -> bool {
     let in_model = key.starts_with("models/") && !key.ends_with(".md");
-    in_model || key.ends_with(".agpt")
+    let evaluator = key.starts_with("evaluators/") && key.ends_with("/evaluator.yaml");
+    in_model || evaluator || key.ends_with(".agpt")
 }
