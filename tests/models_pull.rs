@@ -270,3 +270,44 @@ fn a_part_of_another_file_is_not_gone_on_with() {
     assert!(again.status.success(), "{}", stderr(&again));
     assert_eq!(fs::read(target.join("speech_tokenizer/model.safetensors")).unwrap(), changed);
 }
+
+#[test]
+fn evaluation_models_are_pulled_by_name() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let (hub, data) = (temp(), temp());
+    let name = "clap-htsat-unfused";
+    let repository = hub.path().join(name);
+    fs::create_dir(&repository).unwrap();
+    for file in fs::read_dir(root.join("tests/fixtures/judges/clap")).unwrap().flatten() {
+        fs::copy(file.path(), repository.join(file.file_name())).unwrap();
+    }
+    let models = |args: &[&str]| {
+        let mut command = agpt([&["models"][..], args].concat());
+        command.env("XDG_DATA_HOME", data.path()).env_remove("AGPT_MODELS").output().unwrap()
+    };
+    let said = |args: &[&str]| String::from_utf8(models(args).stdout).unwrap();
+    assert!(said(&["list"]).contains("agpt models pull clap-htsat-unfused"));
+    assert!(said(&["show", name]).contains("laion/clap-htsat-unfused"));
+    let from = hub.path().display().to_string();
+    let pulled = models(&["pull", name, "--from", &from]);
+    assert!(pulled.status.success(), "{}", stderr(&pulled));
+    let text = String::from_utf8_lossy(&pulled.stdout).into_owned();
+    assert!(text.contains("4 files fetched, 0 were there"), "{text}");
+    assert!(!said(&["list"]).contains("agpt models pull clap-htsat-unfused"));
+
+    // It is where it is looked for, and it is what was there.
+    let show = said(&["show", name]);
+    let folder = show.lines().find_map(|line| line.strip_prefix("in ")).unwrap();
+    let weights = fs::read(Path::new(folder).join("pytorch_model.bin")).unwrap();
+    assert_eq!(weights, fs::read(repository.join("pytorch_model.bin")).unwrap());
+    let again = said(&["pull", name, "--from", &from]);
+    assert!(again.contains("0 files fetched, 4 were there"), "{again}");
+
+    let removed = models(&["rm", name]);
+    assert!(removed.status.success() && !Path::new(folder).exists(), "{}", stderr(&removed));
+    let twice = models(&["rm", name]);
+    assert!(!twice.status.success() && stderr(&twice).contains("it is not here"));
+    fs::remove_file(repository.join("tokenizer.json")).unwrap();
+    let absent = models(&["pull", name, "--from", &from]);
+    assert!(!absent.status.success() && stderr(&absent).contains("tokenizer.json"));
+}

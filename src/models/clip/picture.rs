@@ -69,10 +69,9 @@ impl Config {
             check.finite("image_std", f64::from(std))?;
         }
         for (field, size) in [("size", self.size), ("crop_size", self.crop_size)] {
-            let (Size::Number(least) | Size::Shortest { shortest_edge: least }) = size else {
-                let Size::Both { height, width } = size else { continue };
-                check.positive(field, height.min(width) as usize)?;
-                continue;
+            let least = match size {
+                Size::Number(side) | Size::Shortest { shortest_edge: side } => side,
+                Size::Both { height, width } => height.min(width),
             };
             check.positive(field, least as usize)?;
         }
