@@ -64,12 +64,14 @@ fn results(out: &Path, evaluation: &str) -> Vec<Value> {
 #[test]
 fn the_suite_of_nano_runs_offline() {
     let out = temp();
-    let output =
-        agpt(["eval", "nano", "--json", "--out"]).arg(out.path()).output().unwrap();
+    let output = agpt(["eval", "nano", "--json", "--out"]).arg(out.path()).output().unwrap();
     let json = support::json(&output);
     let evaluations = json["evaluations"].as_array().unwrap();
     let names: Vec<_> = evaluations.iter().map(|one| one["evaluation"].as_str().unwrap()).collect();
-    assert_eq!(names, ["nano_named", "nano_heard", "nano_described", "nano_painted", "nano_spoken"]);
+    assert_eq!(
+        names,
+        ["nano_named", "nano_heard", "nano_described", "nano_painted", "nano_spoken"]
+    );
     // What examples/media/README.md says of the eight pictures.
     let score = &evaluations[0]["scores"][0];
     assert_eq!(score["measure"], "exact_match");
@@ -128,7 +130,11 @@ fn a_killed_run_goes_on_and_ends_the_same() {
     assert_eq!(resumed["evaluations"][0]["scores"], expected["evaluations"][0]["scores"]);
     let after = fs::read(&path).unwrap();
     let whole_lines = before.len() - b"{\"key\": \"12".len();
-    assert_eq!(after[..whole_lines], before[..whole_lines], "rows that were there are not run again");
+    assert_eq!(
+        after[..whole_lines],
+        before[..whole_lines],
+        "rows that were there are not run again"
+    );
     let values = |out: &Path| {
         let rows = results(out, "said").into_iter();
         rows.map(|row| (row["key"].clone(), row["values"].clone())).collect::<Vec<_>>()
@@ -199,7 +205,8 @@ fn another_run_needs_another_folder() {
     assert!(told(&other).contains("the seed was 0, now 9"), "{}", stderr(&other));
     assert!(told(&other).contains("--restart"), "{}", stderr(&other));
     let text = fs::read_to_string(&file).unwrap();
-    fs::write(&file, text.replace("measure cider_d(words, thing)", "measure wer(words, thing)")).unwrap();
+    fs::write(&file, text.replace("measure cider_d(words, thing)", "measure wer(words, thing)"))
+        .unwrap();
     let other = run(&file, out.path(), &[]);
     assert_eq!(other.status.code(), Some(2));
     assert!(told(&other).contains("what the evaluation does differs"), "{}", stderr(&other));
@@ -237,7 +244,8 @@ fn public_sets_are_read_from_their_folders() {
     let data = temp();
     let chapter = data.path().join("test-clean/1/2");
     fs::create_dir_all(&chapter).unwrap();
-    fs::write(chapter.join("1-2.trans.txt"), "1-2-0000 A RED APPLE\n1-2-0001 WHAT CAN YOU DO\n").unwrap();
+    fs::write(chapter.join("1-2.trans.txt"), "1-2-0000 A RED APPLE\n1-2-0001 WHAT CAN YOU DO\n")
+        .unwrap();
     // The decoder goes by what a file holds, so that WAV does under the corpus's name.
     fs::copy(media("apple.wav"), chapter.join("1-2-0000.flac")).unwrap();
     fs::copy(media("question.wav"), chapter.join("1-2-0001.flac")).unwrap();
@@ -270,7 +278,12 @@ fn clip_and_clap_judge() {
     });
     let file = suite(folder.path(), judged, &format!("{rows}\n"));
     let out = temp();
-    let judges = ["--judge", "clip=tests/fixtures/judges/clip", "--judge", "clap=tests/fixtures/judges/clap"];
+    let judges = [
+        "--judge",
+        "clip=tests/fixtures/judges/clip",
+        "--judge",
+        "clap=tests/fixtures/judges/clap",
+    ];
     let output = run(&file, out.path(), &[&judges[..], &["--json"]].concat());
     let json = support::json(&output);
     let scores = json["evaluations"][0]["scores"].as_array().unwrap();
@@ -285,7 +298,15 @@ fn ready_suites_are_listed_and_compile() {
     let json = support::json(&output);
     let names: Vec<_> =
         json.as_array().unwrap().iter().map(|one| one["evaluation"].as_str().unwrap()).collect();
-    for wanted in ["coco_captions", "coco_pictures", "librispeech_words", "vctk_voices", "music_captions", "music_pieces", "nano_named"] {
+    for wanted in [
+        "coco_captions",
+        "coco_pictures",
+        "librispeech_words",
+        "vctk_voices",
+        "music_captions",
+        "music_pieces",
+        "nano_named",
+    ] {
         assert!(names.contains(&wanted), "{names:?}");
     }
     // A suite that does not compile would not be listed.

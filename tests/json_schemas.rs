@@ -133,6 +133,23 @@ fn plan() {
 }
 
 #[test]
+fn eval() {
+    let folder = temp();
+    let out = folder.path().display().to_string();
+    let args = ["eval", "nano", "--only", "nano_named", "--limit", "2", "--json", "--out", &out];
+    let found = valid("eval", &args);
+    assert_eq!(found["evaluations"][0]["scores"][0]["rows"], 2);
+    // A file of rows of one's own, without the picture that it names.
+    let rows = folder.path().join("rows.jsonl");
+    fs::write(&rows, "{\"picture\": \"none.png\", \"thing\": \"x\"}\n").unwrap();
+    let rows = rows.display().to_string();
+    let other = format!("{out}/other");
+    let args = ["eval", "nano", "--only", "nano_named", "--data", &rows, "--json", "--out", &other];
+    let found = valid("eval", &args);
+    assert_eq!(found["evaluations"][0]["failures"][0]["rows"], 1);
+}
+
+#[test]
 fn run() {
     let folder = temp();
     let out = folder.path().display().to_string();

@@ -5,6 +5,7 @@ use agpt::eval::metrics::bleu::Bleu;
 use agpt::eval::metrics::cider::cider_d;
 use agpt::eval::metrics::error_rate::{ErrorCounts, characters, corpus_rate, words};
 use agpt::eval::metrics::meteor::Meteor;
+use agpt::eval::metrics::normalise::{Normaliser, whisper_english};
 use agpt::eval::metrics::ptb::caption_tokens;
 use agpt::eval::metrics::rouge::rouge_l;
 use agpt::eval::metrics::statistic::total;
@@ -150,4 +151,25 @@ fn stems_equal_those_of_snowball() {
     for row in list(&fixture("stems")) {
         assert_eq!(stem(text(&row[0])), text(&row[1]), "{}", row[0]);
     }
+}
+
+#[test]
+fn normalised_texts_equal_those_of_whisper() {
+    for row in list(&fixture("whisper")) {
+        let spoken = text(&row[0]);
+        assert_eq!(Normaliser::Whisper.apply(spoken), text(&row[1]), "{spoken:?}");
+        assert_eq!(Normaliser::Basic.apply(spoken), text(&row[2]), "{spoken:?}");
+    }
+}
+
+#[test]
+fn american_spellings_equal_those_of_whisper() {
+    let differ: Vec<String> = list(&fixture("spelling"))
+        .iter()
+        .filter(|pair| !["mhm", "mmm"].contains(&text(&pair[0])))
+        .map(|pair| (text(&pair[0]), text(&pair[1]), whisper_english(text(&pair[0]))))
+        .filter(|(_, expected, ours)| ours != expected)
+        .map(|(british, expected, ours)| format!("{british}: {ours}, expected {expected}"))
+        .collect();
+    assert!(differ.is_empty(), "{}", differ.join("\n"));
 }

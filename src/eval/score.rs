@@ -13,6 +13,7 @@ use super::metrics::bleu::Bleu;
 use super::metrics::cider::cider_d;
 use super::metrics::error_rate::{self, ErrorCounts};
 use super::metrics::interval::{self, Bootstrap};
+use super::metrics::normalise::Normaliser;
 use super::metrics::rouge::rouge_l;
 use super::metrics::statistic::{Mean, Statistic};
 use super::metrics::{MetricError, TokenItem};
@@ -246,12 +247,9 @@ fn fewest(answer: &str, references: &[String]) -> Result<ErrorCounts, MetricErro
     Ok(best.unwrap_or_default())
 }
 
-/// Lower case, without punctuation but for apostrophes.
+/// As Whisper's evaluation normalises English texts.
 pub fn words(text: &str) -> String {
-    let kept = |c: char| c.is_alphanumeric() || c == '\'';
-    let spaced: String =
-        text.to_lowercase().chars().map(|c| if kept(c) { c } else { ' ' }).collect();
-    spaced.split_whitespace().collect::<Vec<_>>().join(" ")
+    Normaliser::Whisper.apply(text)
 }
 
 fn plain(text: &str) -> String {

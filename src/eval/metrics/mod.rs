@@ -18,7 +18,9 @@ pub mod error_rate;
 pub mod interval;
 pub mod meteor;
 mod ngram;
+pub mod normalise;
 pub mod ptb;
+pub mod registry;
 pub mod rouge;
 pub mod similarity;
 pub mod statistic;
@@ -27,4 +29,5 @@ mod tokens;
 
 pub use edit::{Chunk, Edit, align};
 pub use error::MetricError;
+pub use registry::Metric;
 pub use tokens::TokenItem;
