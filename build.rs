@@ -74,5 +74,6 @@ fn wanted(key: &str) -> bool {
     let in_model = key.starts_with("models/") && !key.ends_with(".md");
     // Rows of ready evaluations, with their pictures and sounds.
     let in_evaluation = key.starts_with("evaluation/") && !key.ends_with(".md");
-    in_model || in_evaluation || key.ends_with(".agpt")
+    let evaluator = key.starts_with("evaluators/") && key.ends_with("/evaluator.yaml");
+    in_model || in_evaluation || evaluator || key.ends_with(".agpt")
 }

@@ -10,6 +10,7 @@ mod full_size;
 
 use std::ops::ControlFlow;
 
+use agpt::models::clap::{self, features};
 use agpt::models::clip::text::{self as clip_text, ClipText};
 use agpt::models::llama::{self, Llama};
 use agpt::models::soundstorm::{self, Options, Schedule, SoundStorm};
@@ -17,7 +18,7 @@ use agpt::models::speech_tokenizer::{self, SpeechTokenizer};
 use agpt::models::unclip::scheduler::{self, Plms};
 use agpt::models::unclip::unet::{self, UNet};
 use agpt::models::unclip::vae;
-use agpt::models::{Result, encodec, seed_tokenizer};
+use agpt::models::{Result, clip, encodec, seed_tokenizer};
 use candle_core::{D, Device, IndexOp, Tensor};
 use fixture::{Outcome, values};
 use full_size::Component;
@@ -184,5 +185,39 @@ fn the_voice_s_scores_and_a_generation() -> Outcome {
         Ok(frames.flat_map(|frame| layers.iter().map(move |layer| layer[frame])).collect())
     });
     assert!(left.is_empty(), "as much noise as the reference");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs the files of tests/reference/full_size.py"]
+fn the_judge_of_pictures() -> Outcome {
+    let reference = Component::open("clip");
+    let config: clip::Config = reference.config();
+    assert_eq!(config, clip::Config::vit_large_patch14());
+    let model = clip::Clip::load(&config, reference.weights())?;
+    let (pixels, ids) = (reference.get("input.pixels"), reference.get("input.ids"));
+    reference.check("output.images", || model.image_embeds(&pixels));
+    reference.check("output.texts", || model.text_embeds(&ids));
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs the files of tests/reference/full_size.py"]
+fn the_judge_of_sounds() -> Outcome {
+    let reference = Component::open("clap");
+    let config: clap::Config = reference.config();
+    assert_eq!(config, clap::Config::default());
+    let model = clap::Clap::load(&config, reference.weights())?;
+    let settings = features::Config {
+        frequency_min: 50.,
+        truncation: features::Truncation::RandTrunc,
+        ..features::Config::default()
+    };
+    let extractor = features::Features::new(&settings)?;
+    let sound = values(&reference.get("input.sound"));
+    let features = reference.check("output.features", || extractor.extract(&sound, &Device::Cpu));
+    reference.check("output.sounds", || model.audio_embeds(&features));
+    let ids = reference.get("input.ids");
+    reference.check("output.texts", || model.text_embeds(&ids));
     Ok(())
 }

@@ -10,7 +10,7 @@ use agpt::base::Medium;
 use agpt::bundle::{Bundle, Source};
 use agpt::models::clip::text as clip_text;
 use agpt::models::unclip::{unet, vae};
-use agpt::models::{encodec, llama, seed_tokenizer, soundstorm, speech_tokenizer};
+use agpt::models::{clap, clip, encodec, llama, seed_tokenizer, soundstorm, speech_tokenizer};
 use candle_core::{DType, Device, Result, Shape, Tensor};
 use candle_nn::VarBuilder;
 use candle_nn::var_builder::SimpleBackend;
@@ -62,6 +62,14 @@ fn reference(network: &str) -> Asked {
     listed.remove(network).unwrap()
 }
 
+/// The same of the networks that judge (tests/reference/judge_shapes.py).
+fn judge(network: &str) -> Asked {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/models/judge_shapes.json");
+    let mut listed: HashMap<String, Asked> =
+        serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    listed.remove(network).unwrap()
+}
+
 fn assert_same(ours: &Asked, theirs: &Asked) {
     for (name, shape) in theirs {
         assert_eq!(ours.get(name), Some(shape), "{name}");
@@ -75,6 +83,49 @@ fn anygpt_base_is_transformers_llama() {
     let ours = asked(|vb| drop(llama::Llama::load(&llama::Config::anygpt_base(), vb).unwrap()));
     assert_same(&ours, &reference("llama"));
     assert_eq!(parameters(&ours), 6_914_674_688);
+}
+
+#[test]
+fn clip_is_transformers() {
+    let config = clip::Config::vit_large_patch14();
+    let ours = asked(|vb| drop(clip::Clip::load(&config, vb).unwrap()));
+    assert_same(&ours, &judge("clip"));
+    assert_eq!(parameters(&ours), 427_616_513);
+}
+
+#[test]
+fn clap_is_transformers() {
+    let ours = asked(|vb| drop(clap::Clap::load(&clap::Config::default(), vb).unwrap()));
+    assert_same(&ours, &judge("clap"));
+}
+
+/// Older configurations have one number for a size, and their real sizes in `…_config_dict`.
+#[test]
+fn old_configurations_of_clip_are_understood() {
+    let text = r#"{
+        "model_type": "clip", "projection_dim": 768,
+        "text_config": {"hidden_size": 512, "eos_token_id": 2, "bos_token_id": 0},
+        "text_config_dict": {"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12},
+        "vision_config": {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24,
+            "num_attention_heads": 16, "patch_size": 14, "projection_dim": 768},
+        "vision_config_dict": null
+    }"#;
+    let config: clip::Config = serde_json::from_str(text).unwrap();
+    assert_eq!(config, clip::Config::vit_large_patch14());
+    let text = r#"{"size": 224, "crop_size": 224, "do_resize": true, "resample": 3,
+        "feature_extractor_type": "CLIPFeatureExtractor"}"#;
+    let old: clip::picture::Config = serde_json::from_str(text).unwrap();
+    let image = agpt::media::RgbImage::filled(300, 250, [9, 99, 199]);
+    let pixels = |config: &clip::picture::Config| {
+        config
+            .pixels(&image, &Device::Cpu)
+            .unwrap()
+            .flatten_all()
+            .unwrap()
+            .to_vec1::<f32>()
+            .unwrap()
+    };
+    assert_eq!(pixels(&old), pixels(&clip::picture::Config::default()));
 }
 
 #[test]

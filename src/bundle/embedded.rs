@@ -1,4 +1,5 @@
-//! What is inside the binary: the standard library's modules and the shipped models.
+//! What is inside the binary: the standard library's modules, the shipped models, and where
+//! evaluation models are to be had.
 //!
 //! The table is made by build.rs from stdlib/; the keys are paths below that folder.
 

@@ -226,7 +226,7 @@ impl Search {
     }
 }
 
-fn looks_like_a_path(text: &str) -> bool {
+pub(super) fn looks_like_a_path(text: &str) -> bool {
     text.starts_with('.') || text.contains('/') || text.contains(std::path::MAIN_SEPARATOR)
 }
 

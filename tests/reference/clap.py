@@ -17,6 +17,10 @@ def middle(low, high):
     return (high - 1) // 2
 
 
+np.random.randint = middle
+MIDDLE_48K = ClapFeatureExtractor(frequency_min=50, frequency_max=14_000, truncation="rand_trunc")
+
+
 def config(**audio):
     return ClapConfig(
         text_config=dict(
@@ -49,12 +53,17 @@ def tokenizer(path):
     return made
 
 
+def fill_statistics(model, seed):
+    """What batch normalisation has learnt: levels and variances of spectrograms in dB."""
+    norm = model.audio_model.audio_encoder.batch_norm
+    generator, mels = torch.Generator().manual_seed(seed), len(norm.running_mean)
+    norm.running_mean.copy_((torch.randn(mels, generator=generator) * 5 - 40).half().float())
+    norm.running_var.copy_((torch.rand(mels, generator=generator) * 300 + 100).half().float())
+
+
 def network(seed, **audio):
     model = randomize(ClapModel(config(**audio)), seed)
-    norm = model.audio_model.audio_encoder.batch_norm
-    generator = torch.Generator().manual_seed(seed)
-    norm.running_mean.copy_((torch.randn(MELS, generator=generator) * 5 - 40).half().float())
-    norm.running_var.copy_((torch.rand(MELS, generator=generator) * 300 + 100).half().float())
+    fill_statistics(model, seed)
     model.logit_scale_a.data.fill_(2.5)
     model.logit_scale_t.data.fill_(2.0)
     return model
@@ -70,7 +79,6 @@ def heard(model, features):
 
 @torch.no_grad()
 def main():
-    np.random.randint = middle
     sound = music(15_001, RATE)
     sounds = {"long": sound, "whole": sound[:LENGTH], "short": sound[:5_000], "tiny": sound[2_000:2_300]}
 

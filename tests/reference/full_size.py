@@ -285,7 +285,44 @@ def soundstorm(args):
     return model.state_dict(), tensors, config | dict(num_quantizers=7, codebook_size=1024)
 
 
-COMPONENTS = [llama, seed, unet, vae, clip_text, scheduler, speech_tokenizer, encodec, soundstorm]
+def clip(_args):
+    import judge_shapes
+
+    model = randomize(judge_shapes.clip(), 0)
+    pixels = waves(2, 3, 224, 224, seed=1)
+    short = torch.tensor([49406, 320, 1125, 539, 320, 2368, 49407] + 70 * [49407])
+    full = torch.randint(0, 49406, (77,), generator=torch.Generator().manual_seed(1))
+    full[0], full[-1] = 49406, 49407
+    ids = torch.stack([short, full])
+    images = timed("output.images", lambda: model.get_image_features(pixels).pooler_output)
+    texts = timed("output.texts", lambda: model.get_text_features(ids).pooler_output)
+    tensors = {"input.pixels": pixels, "input.ids": ids}
+    for name, embeds in [("images", images), ("texts", texts)]:
+        tensors[f"output.{name}"] = embeds / embeds.norm(dim=-1, keepdim=True)
+    weights = {k: v for k, v in model.state_dict().items() if "position_ids" not in k}
+    return weights, tensors, model.config.to_dict()
+
+
+def clap(_args):
+    import judge_shapes
+    from clap import MIDDLE_48K, fill_statistics
+    from judges import music
+
+    model = randomize(judge_shapes.clap(), 0)
+    fill_statistics(model, 0)
+    # Twelve seconds, of which the network hears the middle ten.
+    sound = music(576_000, 48_000)
+    features = timed("output.features", lambda: MIDDLE_48K(sound, sampling_rate=48_000, return_tensors="pt")["input_features"])
+    ids = torch.randint(3, 50_000, (1, 40), generator=torch.Generator().manual_seed(1))
+    ids[0, 0], ids[0, -1] = 0, 2
+    tensors = {"input.sound": torch.from_numpy(sound), "input.ids": ids, "output.features": features}
+    tensors["output.sounds"] = timed("output.sounds", lambda: model.get_audio_features(features).pooler_output)
+    tensors["output.texts"] = timed("output.texts", lambda: model.get_text_features(ids).pooler_output)
+    weights = {k: v for k, v in model.state_dict().items() if not k.endswith(judge_shapes.BUFFERS)}
+    return weights, tensors, model.config.to_dict()
+
+
+COMPONENTS = [llama, seed, unet, vae, clip_text, scheduler, speech_tokenizer, encodec, soundstorm, clip, clap]
 
 
 @torch.no_grad()

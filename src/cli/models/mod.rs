@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use candle_core::DType;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::bundle::{Bundle, BundleError, Form, Search, Source};
+use crate::bundle::{Bundle, BundleError, EvaluatorManifest, Form, Search, Source};
 use crate::nn::quantized::Quantization;
 
 use crate::cli::Exit;
@@ -89,7 +89,11 @@ pub fn run(args: &Args) -> Exit {
         Action::List => list(),
         Action::Pull(args) => ended(pull::run(args)),
         Action::Rm { model } => ended(remove(model)),
-        Action::Show { model } => with(model, show),
+        Action::Show { model } => match EvaluatorManifest::known(model) {
+            Ok(Some(known)) => ended(show_evaluator(&known)),
+            Ok(None) => with(model, show),
+            Err(error) => ended(Err(error)),
+        },
         Action::Convert { model, dtype, remove } => {
             let form = dtype.map_or(Form::Stored, |dtype| Form::Precision(dtype.dtype()));
             with(model, |bundle| convert(bundle, form, *remove))
@@ -129,6 +133,17 @@ fn list() -> Exit {
         };
         text.push_str(&format!("{name:<16} {line}\n"));
     }
+    for name in EvaluatorManifest::names() {
+        let line = match EvaluatorManifest::known(name) {
+            Ok(Some(known)) if known.folder(&search).is_some() => known.description,
+            Ok(Some(known)) => {
+                format!("{} (not here: agpt models pull {name})", known.description)
+            }
+            Ok(None) => continue,
+            Err(error) => format!("(cannot be read: {error})"),
+        };
+        text.push_str(&format!("{name:<16} {line}\n"));
+    }
     crate::cli::output::stdout(&text)
 }
 
@@ -138,20 +153,44 @@ fn remove(model: &str) -> Result<String, BundleError> {
     if model.contains(['/', '\\']) || model.starts_with('.') {
         return Err(refused("give the name of a model; folders of your own are yours to delete"));
     }
-    let source = Search::from_environment().find(model)?;
-    let pulled = !Bundle::open(source.clone())?.manifest().sources.is_empty();
-    let Source::Folder(folder) = source else {
-        return Err(refused("it is not here, or inside of the program"));
+    let search = Search::from_environment();
+    let folder = match EvaluatorManifest::known(model)? {
+        Some(known) => known.folder(&search).ok_or_else(|| refused("it is not here"))?,
+        None => {
+            let source = search.find(model)?;
+            let pulled = !Bundle::open(source.clone())?.manifest().sources.is_empty();
+            let Source::Folder(folder) = source else {
+                return Err(refused("it is not here, or inside of the program"));
+            };
+            if !pulled {
+                let help = "only models that `agpt models pull` can bring again are removed";
+                return Err(refused(help));
+            }
+            folder
+        }
     };
-    if !pulled {
-        return Err(refused("only models that `agpt models pull` can bring again are removed"));
-    }
     // A link to a folder elsewhere is only a link.
     let linked = std::fs::symlink_metadata(&folder).is_ok_and(|meta| meta.is_symlink());
     let removed =
         if linked { std::fs::remove_file(&folder) } else { std::fs::remove_dir_all(&folder) };
     removed.map_err(|source| BundleError::Write { path: folder.display().to_string(), source })?;
     Ok(format!("removed {}; files in the hub's cache are still there\n", folder.display()))
+}
+
+/// What is known of an evaluation model.
+fn show_evaluator(known: &EvaluatorManifest) -> Result<String, BundleError> {
+    let EvaluatorManifest { name, description, license, model_type, sources, .. } = known;
+    let mut text = format!("{name}: {description}\nlicense: {license}\n\n");
+    text.push_str(&format!("{:<22} {model_type}\n\nsources\n", "evaluation model"));
+    for source in sources {
+        let place = source.hub.as_ref().or(source.url.as_ref()).map_or("", String::as_str);
+        text.push_str(&format!("  {:<18} {place}\n", source.to));
+    }
+    text.push_str(&match known.folder(&Search::from_environment()) {
+        Some(folder) => format!("\nin {}\n", folder.display()),
+        None => format!("\nit is not here; agpt models pull {name} fetches it\n"),
+    });
+    Ok(text)
 }
 
 fn show(bundle: &Bundle) -> Result<String, BundleError> {

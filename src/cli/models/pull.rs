@@ -1,13 +1,13 @@
 //! `agpt models pull`: the files of a model, from the hub, a mirror, an address or a folder.
 //!
 //! The manifest is written last, so that a folder with a manifest has all files, and those of which
-//! hashes are known are what they should be.
+//! hashes are known are what they should be. Evaluation models have none.
 
 use std::path::{Path, PathBuf};
 
 use crate::base::atomic::write_atomic;
 use crate::bundle::manifest::FileSource;
-use crate::bundle::{Bundle, BundleError, MANIFEST, Search, Source};
+use crate::bundle::{Bundle, BundleError, EvaluatorManifest, MANIFEST, Search, Source};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -31,6 +31,9 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<String, BundleError> {
+    if let Some(evaluator) = EvaluatorManifest::known(&args.model)? {
+        return pull_evaluator(args, &evaluator);
+    }
     let bundle = Bundle::find(&args.model)?;
     let name = bundle.name();
     if bundle.manifest().sources.is_empty() {
@@ -38,14 +41,46 @@ pub fn run(args: &Args) -> Result<String, BundleError> {
     }
     let folder = target(args, &bundle)?;
     copy_own_files(&bundle, &folder)?;
+    let (fetched, there) = fetch_all(args, &bundle.manifest().sources, &folder)?;
+    let pulled = bundle.relocated(Source::Folder(folder.clone()));
+    let checked = pulled.verify(|path| eprintln!("checking {path}"))?;
+    if let Some(bytes) = bundle.source().read(MANIFEST)? {
+        write(&folder.join(MANIFEST), &bytes)?;
+    }
+    Ok(format!(
+        "{name}: {fetched} files fetched, {there} were there, {checked} compared with their hashes; \
+         in {}\n",
+        folder.display()
+    ))
+}
+
+/// An evaluation model is its repository's files, and no manifest.
+fn pull_evaluator(args: &Args, evaluator: &EvaluatorManifest) -> Result<String, BundleError> {
+    let name = &evaluator.name;
+    let folder = match &args.to {
+        Some(to) => to.clone(),
+        None => data_folder(name)?,
+    };
+    let (fetched, there) = fetch_all(args, &evaluator.sources, &folder)?;
+    let folder = folder.display();
+    Ok(format!("{name}: {fetched} files fetched, {there} were there; in {folder}\n"))
+}
+
+/// Brings the files of `sources` into a folder; how many came, and how many were there.
+fn fetch_all(
+    args: &Args,
+    sources: &[FileSource],
+    folder: &Path,
+) -> Result<(usize, usize), BundleError> {
+    make_folder(folder)?;
     // A folder needs no hub, and no home for its cache.
     let place = match &args.from {
         Some(from) => Place::Folder(from),
         None => Place::Web(Box::new(fetch::Fetcher::new(args)?)),
     };
-    let goal = Source::Folder(folder.clone());
+    let goal = Source::Folder(folder.to_path_buf());
     let (mut fetched, mut there) = (0, 0);
-    for source in &bundle.manifest().sources {
+    for source in sources {
         for file in &source.files {
             let path = folder.join(source.here(file));
             if goal.has_or_has_converted(&source.here(file)) {
@@ -58,7 +93,7 @@ pub fn run(args: &Args) -> Result<String, BundleError> {
                     |source| BundleError::Write { path: path.display().to_string(), source };
                 std::fs::remove_file(&path).map_err(failed)?;
             }
-            make_folder(path.parent().unwrap_or(&folder))?;
+            make_folder(path.parent().unwrap_or(folder))?;
             match &place {
                 Place::Folder(from) => copy(&find_in(from, source, file)?, &path)?,
                 Place::Web(fetcher) => fetcher.fetch(source, file, &path, args.copy)?,
@@ -66,16 +101,7 @@ pub fn run(args: &Args) -> Result<String, BundleError> {
             fetched += 1;
         }
     }
-    let pulled = bundle.relocated(goal);
-    let checked = pulled.verify(|path| eprintln!("checking {path}"))?;
-    if let Some(bytes) = bundle.source().read(MANIFEST)? {
-        write(&folder.join(MANIFEST), &bytes)?;
-    }
-    Ok(format!(
-        "{name}: {fetched} files fetched, {there} were there, {checked} compared with their hashes; \
-         in {}\n",
-        folder.display()
-    ))
+    Ok((fetched, there))
 }
 
 /// Where files come from.
@@ -89,13 +115,18 @@ fn target(args: &Args, bundle: &Bundle) -> Result<PathBuf, BundleError> {
     match (&args.to, bundle.source()) {
         (Some(to), _) => Ok(to.clone()),
         (None, Source::Folder(folder)) => Ok(folder.clone()),
-        (None, Source::Embedded(name)) => match Search::from_environment().folders.last() {
-            Some(folder) => Ok(folder.join(name)),
-            None => Err(BundleError::NotPulled {
-                path: name.clone(),
-                help: "there is no data folder; say where to with --to".to_string(),
-            }),
-        },
+        (None, Source::Embedded(name)) => data_folder(name),
+    }
+}
+
+/// Where models are kept that were given no place.
+fn data_folder(name: &str) -> Result<PathBuf, BundleError> {
+    match Search::from_environment().folders.last() {
+        Some(folder) => Ok(folder.join(name)),
+        None => Err(BundleError::NotPulled {
+            path: name.to_string(),
+            help: "there is no data folder; say where to with --to".to_string(),
+        }),
     }
 }
 
