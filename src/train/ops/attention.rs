@@ -39,9 +39,15 @@ impl Shape<'_> {
 
     /// The same for writing, (tokens, `width`): for each key head and span the pieces of its
     /// query heads, `group` of them.
-    fn pieces<'b>(&self, data: &'b mut [f32], group: usize, width: usize) -> Vec<Vec<&'b mut [f32]>> {
-        let mut pieces: Vec<_> =
-            (0..self.key_value_heads * self.spans.len()).map(|_| Vec::with_capacity(group)).collect();
+    fn pieces<'b>(
+        &self,
+        data: &'b mut [f32],
+        group: usize,
+        width: usize,
+    ) -> Vec<Vec<&'b mut [f32]>> {
+        let mut pieces: Vec<_> = (0..self.key_value_heads * self.spans.len())
+            .map(|_| Vec::with_capacity(group))
+            .collect();
         for (head, mut rest) in data.chunks_mut((self.tokens * width).max(1)).enumerate() {
             for (number, span) in self.spans.iter().enumerate() {
                 let (piece, after) = rest.split_at_mut(span.len() * width);
@@ -83,7 +89,8 @@ pub fn forward(inputs: Inputs, shape: Shape) -> (Vec<f32>, Vec<f32>) {
         let (dim, length) = (shape.head_dim, span.len());
         let keys = View::rows(shape.rows(inputs.key, head, span), dim);
         let keys = Packed::new(keys.transposed(), dim, length);
-        let values = Packed::new(View::rows(shape.rows(inputs.value, head, span), dim), length, dim);
+        let values =
+            Packed::new(View::rows(shape.rows(inputs.value, head, span), dim), length, dim);
         let mut scores = vec![0f32; BLOCK.min(length) * length];
         for (member, (context, normalisers)) in contexts.into_iter().zip(normalisers).enumerate() {
             let queries = shape.rows(inputs.query, head * shape.group() + member, span);
@@ -130,7 +137,8 @@ pub fn backward(
     let tasks = dqueries.into_par_iter().zip(dkeys).zip(dvalues).enumerate();
     tasks.for_each(|(task, ((dqueries, dkey), dvalue))| {
         let (head, span) = (task / shape.spans.len(), &shape.spans[task % shape.spans.len()]);
-        let (Some(dkey), Some(dvalue)) = (dkey.into_iter().next(), dvalue.into_iter().next()) else {
+        let (Some(dkey), Some(dvalue)) = (dkey.into_iter().next(), dvalue.into_iter().next())
+        else {
             return;
         };
         let mut keys = Keys::new(&inputs, &shape, head, span, dkey, dvalue);
@@ -274,9 +282,11 @@ mod tests {
 
     #[test]
     fn as_composed() -> candle_core::Result<()> {
-        for (heads, key_value_heads, spans) in
-            [(2, 2, vec![0..1]), (4, 2, vec![0..130, 130..133, 133..240]), (3, 1, vec![0..97])]
-        {
+        for (heads, key_value_heads, spans) in [
+            (2, 2, vec![0..1, 1..3]),
+            (4, 2, vec![0..130, 130..133, 133..240]),
+            (3, 1, vec![0..97]),
+        ] {
             let (tokens, head_dim) = (spans.last().map_or(0, |s: &Range<usize>| s.end), 10);
             let shape = Shape { heads, key_value_heads, tokens, head_dim, spans: &spans };
             let size = tokens * head_dim;
@@ -295,13 +305,11 @@ mod tests {
             close(&context, &values(&want), 1e-5);
             let got = backward(inputs, shape, &context, &normalisers, &dy);
             let got_parts = Inputs::split(&got, &shape);
-            for (got, var) in
-                [(got_parts.query, &qv), (got_parts.key, &kv), (got_parts.value, &vv)]
+            for (got, var) in [(got_parts.query, &qv), (got_parts.key, &kv), (got_parts.value, &vv)]
             {
                 close(got, &values(gradients.get(var).expect("a gradient")), 1e-4);
             }
-            let loss =
-                |x: &[f32]| weighted(&forward(Inputs::split(x, &shape), shape).0, &dy);
+            let loss = |x: &[f32]| weighted(&forward(Inputs::split(x, &shape), shape).0, &dy);
             finite_differences(&qkv, &got, loss);
         }
         Ok(())

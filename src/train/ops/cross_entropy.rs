@@ -82,7 +82,12 @@ pub fn backward(head: Head, normalisers: &[f32], dlosses: &[f32]) -> (Vec<f32>, 
         });
         let dlogits = View::rows(logits, vocabulary);
         let target = &mut dx[start * width..][..rows * width];
-        product(dlogits, &weight, rows, Target { data: target, stride: width, offset: 0, add: false });
+        product(
+            dlogits,
+            &weight,
+            rows,
+            Target { data: target, stride: width, offset: 0, add: false },
+        );
         let x = Packed::new(View::rows(&head.x[start * width..], width), rows, width);
         let target = Target { data: &mut dweight, stride: width, offset: 0, add: true };
         product(dlogits.transposed(), &x, vocabulary, target);
