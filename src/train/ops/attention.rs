@@ -285,7 +285,7 @@ mod tests {
         for (heads, key_value_heads, spans) in [
             (2, 2, vec![0..1, 1..3]),
             (4, 2, vec![0..130, 130..133, 133..240]),
-            (3, 1, vec![0..97]),
+            (3, 1, vec![0..97, 97..99]),
         ] {
             let (tokens, head_dim) = (spans.last().map_or(0, |s: &Range<usize>| s.end), 10);
             let shape = Shape { heads, key_value_heads, tokens, head_dim, spans: &spans };
