@@ -6,7 +6,7 @@
 //! every edge of the graph, on one thread.
 
 use super::batch::Tokens;
-use super::weights::Layer;
+use super::weights::{Layer, PER_LAYER};
 use super::{Network, Result};
 use crate::nn::rope::tables;
 use crate::train::ops::attention::{self, Inputs};
@@ -154,20 +154,20 @@ impl Pass {
     /// The losses of the targets, and what backward needs.
     pub fn forward(&self, network: &Network) -> Result<(Vec<f32>, Trace)> {
         let mut x = vec![];
-        with(&[network.weights.embedding()], |weights| {
+        with([network.weights.embedding()], |weights| {
             for &id in &self.ids {
                 x.extend_from_slice(&weights[0][id as usize * self.hidden..][..self.hidden]);
             }
         })?;
         let mut layers = vec![];
         for layer in network.weights.layers() {
-            let (next, trace) = with(&layer.all(), |weights| self.layer(weights, x))?;
+            let (next, trace) = with(layer.all(), |weights| self.layer(weights, x))?;
             x = next;
             layers.push(trace);
         }
         let x = self.predicting(&x);
         let inverses = rms_norm::inverses(&x, self.hidden, self.eps);
-        let (losses, normalisers) = with(&[network.weights.norm(), network.weights.head()], |w| {
+        let (losses, normalisers) = with([network.weights.norm(), network.weights.head()], |w| {
             let normed = rms_norm::forward(&x, w[0], &inverses);
             cross_entropy::forward(self.head(&normed, w[1]))
         })?;
@@ -186,10 +186,8 @@ impl Pass {
         rows
     }
 
-    fn layer(&self, weights: &[&[f32]], x: Vec<f32>) -> (Vec<f32>, LayerTrace) {
-        let &[norm, query, key, value, output, mlp_norm, gate, up, down] = weights else {
-            unreachable!("a layer has nine weights");
-        };
+    fn layer(&self, weights: [&[f32]; PER_LAYER], x: Vec<f32>) -> (Vec<f32>, LayerTrace) {
+        let [norm, query, key, value, output, mlp_norm, gate, up, down] = weights;
         let inverses = rms_norm::inverses(&x, self.hidden, self.eps);
         let normed = rms_norm::forward(&x, norm, &inverses);
         let (queries, keys) = (self.queries(), self.keys());
@@ -227,11 +225,11 @@ impl Pass {
     pub fn backward(
         &self,
         network: &Network,
-        mut trace: Trace,
+        trace: Trace,
         dlosses: &[f32],
     ) -> Result<Vec<Vec<f32>>> {
         let weights = &network.weights;
-        let (dx, dnorm, dhead) = with(&[weights.norm(), weights.head()], |w| {
+        let (dx, dnorm, dhead) = with([weights.norm(), weights.head()], |w| {
             let normed = rms_norm::forward(&trace.x, w[0], &trace.inverses);
             let head = self.head(&normed, w[1]);
             let (dnormed, dhead) = cross_entropy::backward(head, &trace.normalisers, dlosses);
@@ -245,13 +243,11 @@ impl Pass {
         }
         let layers: Vec<Layer> = weights.layers().collect();
         let mut of_layers = vec![];
-        for layer in layers.iter().rev() {
-            let Some(trace) = trace.layers.pop() else {
-                unreachable!("every layer leaves a trace");
-            };
-            of_layers.push(with(&layer.all(), |weights| {
-                self.layer_backward(weights, trace, &mut gradient)
-            })?);
+        // Each trace goes when its layer is done.
+        for (layer, trace) in layers.into_iter().zip(trace.layers).rev() {
+            let gradients =
+                with(layer.all(), |weights| self.layer_backward(weights, trace, &mut gradient))?;
+            of_layers.push(gradients);
         }
         let mut dembedding = if weights.is_tied() {
             dhead.clone()
@@ -276,13 +272,11 @@ impl Pass {
     /// Turns `gradient` from that of the layer's result to that of its input.
     fn layer_backward(
         &self,
-        weights: &[&[f32]],
+        weights: [&[f32]; PER_LAYER],
         trace: LayerTrace,
         gradient: &mut [f32],
     ) -> Vec<Vec<f32>> {
-        let &[norm, query, key, value, output, mlp_norm, gate, up, down] = weights else {
-            unreachable!("a layer has nine weights");
-        };
+        let [norm, query, key, value, output, mlp_norm, gate, up, down] = weights;
         let (hidden, queries, keys) = (self.hidden, self.queries(), self.keys());
         let LayerTrace { mut gate_up, middle, middle_inverses, .. } = trace;
         let inner = swiglu::forward(&gate_up, self.inner);
@@ -321,17 +315,20 @@ impl Pass {
 }
 
 /// Runs `work` with the elements of `tensors`, which lie dense on the CPU in f32.
-fn with<T>(tensors: &[&Tensor], work: impl FnOnce(&[&[f32]]) -> T) -> candle_core::Result<T> {
-    let guards: Vec<_> = tensors.iter().map(|tensor| tensor.storage_and_layout()).collect();
-    let mut slices = vec![];
-    for (storage, layout) in &guards {
+fn with<T, const N: usize>(
+    tensors: [&Tensor; N],
+    work: impl FnOnce([&[f32]; N]) -> T,
+) -> candle_core::Result<T> {
+    let guards = tensors.map(|tensor| tensor.storage_and_layout());
+    let mut slices: [&[f32]; N] = [&[]; N];
+    for (slice, (storage, layout)) in slices.iter_mut().zip(&guards) {
         let Storage::Cpu(CpuStorage::F32(data)) = &**storage else {
             candle_core::bail!("a weight is not in f32 on the CPU");
         };
         let Some((start, end)) = layout.contiguous_offsets() else {
             candle_core::bail!("a weight is not contiguous");
         };
-        slices.push(&data[start..end]);
+        *slice = &data[start..end];
     }
-    Ok(work(&slices))
+    Ok(work(slices))
 }

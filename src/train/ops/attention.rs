@@ -282,9 +282,11 @@ mod tests {
 
     #[test]
     fn as_composed() -> candle_core::Result<()> {
-        for (heads, key_value_heads, spans) in
-            [(2, 2, vec![0..1]), (4, 2, vec![0..130, 130..133, 133..240]), (3, 1, vec![0..97])]
-        {
+        for (heads, key_value_heads, spans) in [
+            (2, 2, vec![0..1, 1..3]),
+            (4, 2, vec![0..130, 130..133, 133..240]),
+            (3, 1, vec![0..97, 97..99]),
+        ] {
             let (tokens, head_dim) = (spans.last().map_or(0, |s: &Range<usize>| s.end), 10);
             let shape = Shape { heads, key_value_heads, tokens, head_dim, spans: &spans };
             let size = tokens * head_dim;

@@ -262,7 +262,12 @@ fn pack_rows(lhs: View, rows: usize, depth: usize, packed: &mut [f32]) {
         }
         if lhs.row == 1 {
             for (term, packed) in packed.iter_mut().enumerate() {
-                packed[..used].copy_from_slice(&lhs.data[term * lhs.column..][..used]);
+                let source = &lhs.data[term * lhs.column..];
+                match source.first_chunk::<TILE_ROWS>() {
+                    // A copy of a size that the compiler knows is no call.
+                    Some(whole) if used == TILE_ROWS => *packed = *whole,
+                    _ => packed[..used].copy_from_slice(&source[..used]),
+                }
             }
             continue;
         }

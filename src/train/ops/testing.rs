@@ -7,7 +7,7 @@ pub fn noise(len: usize, seed: u32) -> Vec<f32> {
     let mix = |i: usize| {
         let mut x = (i as u32).wrapping_add(seed.wrapping_mul(0x9E37_79B9));
         for _ in 0..2 {
-            x = (x ^ (x >> 16)).wrapping_mul(0x45D9_F3B);
+            x = (x ^ (x >> 16)).wrapping_mul(0x045D_9F3B);
         }
         (x ^ (x >> 16)) as f32 / u32::MAX as f32 * 2. - 1.
     };
