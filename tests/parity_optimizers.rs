@@ -73,10 +73,8 @@ fn muon_is_near_to_torchs_in_bf16() -> Outcome {
     let recipe = recipe(&fixture.config());
     for shape in SHAPES {
         let steps = run(&fixture, shape, "model.layers.0.mlp.up_proj.weight", &recipe);
-        let error = relative_error(
-            &Tensor::stack(&steps, 0)?,
-            &fixture.get(&format!("{shape}.muon_bf16")),
-        );
+        let error =
+            relative_error(&Tensor::stack(&steps, 0)?, &fixture.get(&format!("{shape}.muon_bf16")));
         println!("{shape}: relative error {error:.1e}");
         assert!(error > TOLERANCE && error < 2e-2, "{shape}: {error}");
     }

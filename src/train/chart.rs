@@ -176,7 +176,8 @@ fn table(trained: &[(Medium, Points)], measured: &[(Medium, Points)]) -> String 
                 None => "<td>–</td>".to_string(),
             };
             let cells: String = cells.iter().map(cell).collect();
-            let _ = write!(rows, "<tr><td><span class=\"{medium}\">●</span> {medium}</td>{cells}</tr>");
+            let _ =
+                write!(rows, "<tr><td><span class=\"{medium}\">●</span> {medium}</td>{cells}</tr>");
         }
     }
     format!(
@@ -196,7 +197,11 @@ mod tests {
         Record::Step(Step {
             step,
             loss: 1.0,
-            losses: PerMedium { text: loss, music: (step == 7).then_some(9.0), ..Default::default() },
+            losses: PerMedium {
+                text: loss,
+                music: (step == 7).then_some(9.0),
+                ..Default::default()
+            },
             targets: PerMedium::default(),
             rate: 1.0,
             norm: 1.0,

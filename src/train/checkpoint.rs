@@ -130,7 +130,9 @@ impl Checkpoint {
         }
         match texts.is_empty() {
             true => Ok(()),
-            false => Err(TrainError::Changed { path: out.to_path_buf(), changes: texts.join("; ") }),
+            false => {
+                Err(TrainError::Changed { path: out.to_path_buf(), changes: texts.join("; ") })
+            }
         }
     }
 }

@@ -61,7 +61,9 @@ impl TrainError {
     pub fn help(&self) -> Option<String> {
         Some(match self {
             TrainError::Data(error) => return error.help().map(String::from),
-            TrainError::Changed { .. } => "give the recipe as it was, or another folder with --out".into(),
+            TrainError::Changed { .. } => {
+                "give the recipe as it was, or another folder with --out".into()
+            }
             TrainError::Checkpoint { kept, .. } => match kept {
                 Some(step) => format!(
                     "make room or choose another folder; the same command goes on from step {step}"
@@ -79,7 +81,8 @@ impl TrainError {
                 )
             }
             TrainError::Memory { .. } => {
-                "lower `batch.tokens_per_pass` (or `rows`), or `length`; or take a smaller model".into()
+                "lower `batch.tokens_per_pass` (or `rows`), or `length`; or take a smaller model"
+                    .into()
             }
             TrainError::Input { help, .. } => (*help).to_string(),
             _ => return None,

@@ -91,7 +91,10 @@ fn narrowed(weights: &Weights, name: &str, dtype: DType) -> Result<Tensor, Train
     match largest.is_finite() {
         true => Ok(narrow),
         false => Err(TrainError::Input {
-            message: format!("the tensor `{name}` has numbers beyond the range of {}", dtype.as_str()),
+            message: format!(
+                "the tensor `{name}` has numbers beyond the range of {}",
+                dtype.as_str()
+            ),
             help: "write --dtype bf16, which has the range of f32, or f32",
         }),
     }
@@ -168,9 +171,8 @@ fn manifest(
 ) -> Result<String, TrainError> {
     let bytes = bundle.source().read(MANIFEST)?.unwrap_or(Blob::Embedded(&[]));
     let other = |reason: String| TrainError::Write(io::Error::other(reason));
-    let mut manifest: Map<String, Value> =
-        serde_saphyr::from_str(&String::from_utf8_lossy(&bytes))
-            .map_err(|error| other(error.without_snippet().to_string()))?;
+    let mut manifest: Map<String, Value> = serde_saphyr::from_str(&String::from_utf8_lossy(&bytes))
+        .map_err(|error| other(error.without_snippet().to_string()))?;
     let name = wanted.name.clone().unwrap_or_else(|| model_name(out));
     manifest.insert("name".into(), json!(name));
     let mut files = BTreeMap::new();

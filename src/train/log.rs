@@ -78,9 +78,9 @@ impl Evaluation {
 
 /// `text 3.210, image 7.012`, in the order of the media.
 pub fn listed(losses: &PerMedium<Option<f64>>) -> String {
-    let each = Medium::ALL.into_iter().filter_map(|medium| {
-        losses.get(medium).map(|loss| format!("{} {loss:.3}", medium.name()))
-    });
+    let each = Medium::ALL
+        .into_iter()
+        .filter_map(|medium| losses.get(medium).map(|loss| format!("{} {loss:.3}", medium.name())));
     each.collect::<Vec<_>>().join(", ")
 }
 

@@ -34,7 +34,8 @@ impl Needs {
         };
         let of = |(name, shape): &(String, Vec<usize>)| {
             let elements: u64 = shape.iter().map(|side| *side as u64).product();
-            let muon = recipe.optimizer.muon.is_some() && name.contains("layers.") && shape.len() == 2;
+            let muon =
+                recipe.optimizer.muon.is_some() && name.contains("layers.") && shape.len() == 2;
             // f32: weight, gradient, sum, moments; and a copy to compute with.
             elements * (4 * 3 + if muon { 4 } else { 8 } + if size == 2 { 2 } else { 0 })
         };

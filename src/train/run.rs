@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use candle_core::{DType, Device, Tensor};
 
+use super::TrainError;
 use super::chart;
 use super::checkpoint::{self, Checkpoint, State};
 use super::error::Diverged;
@@ -18,7 +19,6 @@ use super::optimizer::{Gradients, Optimizer};
 use super::recipe::{self, Precision, Recipe, StepSize};
 use super::schedule::factor;
 use super::start::{Start, shapes};
-use super::TrainError;
 use crate::base::Medium;
 use crate::base::atomic::write_atomic;
 
@@ -81,11 +81,7 @@ struct Training<'a> {
 }
 
 /// Trains by a recipe until its last step, from the newest checkpoint in the folder if there is one.
-pub fn train(
-    recipe: &Recipe,
-    place: &Place,
-    watch: &mut dyn Watch,
-) -> Result<Outcome, TrainError> {
+pub fn train(recipe: &Recipe, place: &Place, watch: &mut dyn Watch) -> Result<Outcome, TrainError> {
     std::fs::create_dir_all(&place.out).map_err(|error| {
         let text = format!("cannot make the folder `{}`: {error}", place.out.display());
         TrainError::Write(std::io::Error::new(error.kind(), text))
@@ -160,8 +156,20 @@ impl<'a> Training<'a> {
         let log = Log::open(&place.out, step)?;
         let computed = (0, 0);
         Ok(Training {
-            recipe, place, size, start, network, optimizer, feed, validation, digests, media, log,
-            step, tokens, computed,
+            recipe,
+            place,
+            size,
+            start,
+            network,
+            optimizer,
+            feed,
+            validation,
+            digests,
+            media,
+            log,
+            step,
+            tokens,
+            computed,
         })
     }
 
@@ -258,7 +266,8 @@ impl<'a> Training<'a> {
         for ((row, id), loss) in pass.targets().zip(&values) {
             let medium = self.media[id as usize];
             if !loss.is_finite() {
-                let place = self.feed.sets()[pass.rows[row].item.set].describe(pass.rows[row].item.at);
+                let place =
+                    self.feed.sets()[pass.rows[row].item.set].describe(pass.rows[row].item.at);
                 return Err(self.diverged(
                     format!("the loss of a target of {medium}"),
                     f64::from(*loss),
@@ -372,7 +381,8 @@ fn compute(precision: Precision, device: &Device) -> Result<DType, TrainError> {
     match (precision, device) {
         (Precision::F32, _) => Ok(DType::F32),
         (Precision::Bf16, Device::Cpu) => Err(TrainError::Input {
-            message: "processors do not compute in bf16 here: it would be fifty times slower".into(),
+            message: "processors do not compute in bf16 here: it would be fifty times slower"
+                .into(),
             help: "write `dtype: f32`, or train on a GPU with --device cuda",
         }),
         (Precision::Bf16, _) => Ok(DType::BF16),

@@ -34,11 +34,12 @@ impl Start {
         if let Some(init) = init {
             config_json.extend(init.config.clone());
         }
-        let config: Config = serde_json::from_value(Value::Object(config_json.clone()))
-            .map_err(|error| TrainError::Input {
+        let config: Config = serde_json::from_value(Value::Object(config_json.clone())).map_err(
+            |error| TrainError::Input {
                 message: format!("the configuration of the network is not usable: {error}"),
                 help: "its fields are those of HuggingFace's LlamaConfig; look at `init.config`",
-            })?;
+            },
+        )?;
         config.validate()?;
         let size = bundle.vocabulary()?.size();
         if size > config.vocab_size {

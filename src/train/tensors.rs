@@ -108,7 +108,8 @@ fn write_tensor(out: &mut dyn Write, described: &Described, tensor: &Tensor) -> 
         return Err(io::Error::other(format!("the tensor {} is another one", described.name)));
     }
     let failed = |error: candle_core::Error| io::Error::other(error.to_string());
-    let flat = tensor.flatten_all().and_then(|flat| flat.to_device(&Device::Cpu)).map_err(failed)?;
+    let flat =
+        tensor.flatten_all().and_then(|flat| flat.to_device(&Device::Cpu)).map_err(failed)?;
     macro_rules! numbers {
         ($kind:ty) => {
             for number in flat.to_vec1::<$kind>().map_err(failed)? {

@@ -37,7 +37,9 @@ pub fn run(args: &Args) -> Result<String, TrainError> {
     let step = export(&args.checkpoint, &args.out, &wanted)?;
     let folder = args.out.display();
     Ok(match args.form {
-        Form::Bundle => format!("wrote the weights of step {step} as the model {folder}: use it with --model\n"),
+        Form::Bundle => {
+            format!("wrote the weights of step {step} as the model {folder}: use it with --model\n")
+        }
         Form::Hf => format!("wrote the weights of step {step} to {folder}\n"),
     })
 }

@@ -16,6 +16,7 @@ use crate::train::recipe::{DataSource, Recipe};
 use crate::train::{Begun, Evaluation, Outcome, Step, TrainError, Watch, listed, train};
 
 #[derive(Debug, clap::Args)]
+#[group(id = "training")] // by which clap knows whether any of it was given
 pub struct Args {
     /// The recipe, a YAML file; paths in it are below its folder
     #[arg(required = true)]
@@ -118,10 +119,9 @@ fn ended(args: &Args, outcome: &Outcome) -> Exit {
         eprintln!("{:.1} % of the computed tokens were padding", outcome.padding * 100.0);
         match outcome.cancelled {
             true => eprintln!("cancelled; the same command goes on from {checkpoint}"),
-            false => eprintln!(
-                "done: {checkpoint}; curves in {}",
-                args.out.join("loss.html").display()
-            ),
+            false => {
+                eprintln!("done: {checkpoint}; curves in {}", args.out.join("loss.html").display())
+            }
         }
     }
     if outcome.cancelled { Exit::Cancelled } else { Exit::Success }

@@ -27,7 +27,9 @@ impl FromStr for Medium {
         match (medium, size) {
             (Some(medium), None) => Ok(Medium { medium, codebook_size: None }),
             (Some(medium), Some(size @ Some(_))) => Ok(Medium { medium, codebook_size: size }),
-            _ => Err("expected image, speech or music, or one with a size such as image=8192".into()),
+            _ => {
+                Err("expected image, speech or music, or one with a size such as image=8192".into())
+            }
         }
     }
 }

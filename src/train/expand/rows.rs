@@ -21,11 +21,7 @@ const DEVIATION: f32 = 0.02;
 const NOISE: f32 = 0.1;
 
 /// The rows that the configuration says are there; not fewer than the tokenizer has ids.
-pub fn check(
-    config: &Map<String, Value>,
-    path: &str,
-    ids: u32,
-) -> Result<usize, TrainError> {
+pub fn check(config: &Map<String, Value>, path: &str, ids: u32) -> Result<usize, TrainError> {
     let rows = config.get("vocab_size").and_then(Value::as_u64).unwrap_or(0) as usize;
     match rows >= ids as usize {
         true => Ok(rows),

@@ -72,8 +72,8 @@ fn the_layout_is_anygpts() {
 fn old_texts_keep_their_ids_and_new_tokens_are_single_ones() {
     let (folder, ids) = checkpoint(false);
     let out = tempfile::tempdir().unwrap();
-    let done =
-        expand(folder.path(), out.path(), &wanted(&["image=16", "speech=8"], Rows::Normal)).unwrap();
+    let done = expand(folder.path(), out.path(), &wanted(&["image=16", "speech=8"], Rows::Normal))
+        .unwrap();
     let added = 4 + 16 + 2 + 8 + 2;
     assert_eq!((done.first as usize, done.added), (ids, added));
     assert_eq!(done.rows, (ids + added as usize).next_multiple_of(64));
@@ -81,10 +81,13 @@ fn old_texts_keep_their_ids_and_new_tokens_are_single_ones() {
     let load = |folder: &Path| Tokenizer::from_file(folder.join(TOKENIZER)).unwrap();
     let (old, new) = (load(folder.path()), load(out.path()));
     for text in ["a red apple", "  two  spaces", "<soim", "Ünïcode ☃ 42\n", "[Human"] {
-        let encode = |tokenizer: &Tokenizer| tokenizer.encode(text, true).unwrap().get_ids().to_vec();
+        let encode =
+            |tokenizer: &Tokenizer| tokenizer.encode(text, true).unwrap().get_ids().to_vec();
         assert_eq!(encode(&old), encode(&new), "{text:?}");
     }
-    for (at, token) in wanted(&["image=16", "speech=8"], Rows::Normal).layout.tokens().iter().enumerate() {
+    for (at, token) in
+        wanted(&["image=16", "speech=8"], Rows::Normal).layout.tokens().iter().enumerate()
+    {
         assert_eq!(new.token_to_id(token), Some((ids + at) as u32));
         let encoded = new.encode(format!("{token}{token}"), false).unwrap();
         assert_eq!(encoded.get_ids(), [(ids + at) as u32; 2], "{token}");
@@ -127,10 +130,9 @@ fn many_bytes_are_several_files_with_an_index() {
     let mut wanted = wanted(&["image=16"], Rows::Normal);
     wanted.shard_bytes = 10_000;
     expand(folder.path(), out.path(), &wanted).unwrap();
-    let index: Value = serde_json::from_slice(
-        &fs::read(out.path().join("model.safetensors.index.json")).unwrap(),
-    )
-    .unwrap();
+    let index: Value =
+        serde_json::from_slice(&fs::read(out.path().join("model.safetensors.index.json")).unwrap())
+            .unwrap();
     assert_eq!(index["weight_map"][HEAD], "model-00001-of-00003.safetensors");
     let weights = Bundle::open(Source::Folder(out.path().into())).unwrap().llm().weights().unwrap();
     assert_eq!(weights.names().count(), 3);
@@ -150,7 +152,8 @@ fn what_cannot_be_is_said() {
     let (folder, _) = checkpoint(false);
     let out = tempfile::tempdir().unwrap();
     let mut twice = wanted(&["image=16"], Rows::Normal);
-    twice.layout = Layout::of("anygpt-base", &["image=16".parse().unwrap()], &["<s>".into()]).unwrap();
+    twice.layout =
+        Layout::of("anygpt-base", &["image=16".parse().unwrap()], &["<s>".into()]).unwrap();
     let error = |model: &Path, wanted: &Wanted, out: &Path| {
         expand(model, out, wanted).err().unwrap().to_string()
     };

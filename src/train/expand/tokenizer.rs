@@ -24,7 +24,9 @@ pub fn read(source: &Source, file: &str) -> Result<Value, TrainError> {
 /// One more than the largest id.
 pub fn size(tokenizer: &Value, path: &str) -> Result<u32, TrainError> {
     let model = tokenizer.pointer("/model/vocab").and_then(Value::as_object);
-    let Some(model) = model else { return Err(failed(path, "it has no `model.vocab` of token → id")) };
+    let Some(model) = model else {
+        return Err(failed(path, "it has no `model.vocab` of token → id"));
+    };
     let added = tokenizer.get("added_tokens").and_then(Value::as_array).into_iter().flatten();
     let ids = model.values().chain(added.filter_map(|token| token.get("id")));
     let largest = ids.filter_map(Value::as_u64).max().unwrap_or(0);

@@ -48,9 +48,8 @@ pub struct Feed {
 impl Feed {
     /// `weights` are shares of the tokens; those of sets without one are their sizes.
     pub fn new(sets: Vec<DataSet>, weights: &[Option<f64>], seed: u64) -> Self {
-        let weight = |(set, weight): (&DataSet, &Option<f64>)| {
-            weight.unwrap_or_else(|| set.tokens() as f64)
-        };
+        let weight =
+            |(set, weight): (&DataSet, &Option<f64>)| weight.unwrap_or_else(|| set.tokens() as f64);
         let weights = sets.iter().zip(weights).map(weight).collect();
         let progress = vec![Progress::default(); sets.len()];
         let mut feed = Feed { sets, weights, seed, progress, orders: Vec::new() };

@@ -58,7 +58,8 @@ impl DataSet {
             starts.push(starts.last().unwrap_or(&0) + shard.len());
             shards.push((entry.file.clone(), shard));
         }
-        let set = DataSet { folder: folder.to_path_buf(), shards, starts, digest: Digest::of(&bytes) };
+        let set =
+            DataSet { folder: folder.to_path_buf(), shards, starts, digest: Digest::of(&bytes) };
         if set.len() == 0 {
             return Err(TrainError::Input {
                 message: format!("`{}` has no sequences", folder.display()),

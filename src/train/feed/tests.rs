@@ -17,7 +17,8 @@ pub fn pack(folder: &Path, sequences: &[&[usize]]) {
             let length: usize = samples.iter().sum();
             let ids = (0..length as u32).map(|at| (id + at) % 100).collect();
             id += length as u32;
-            let sequence = PackedSequence { ids, counted: vec![true; length], samples: samples.to_vec() };
+            let sequence =
+                PackedSequence { ids, counted: vec![true; length], samples: samples.to_vec() };
             writer.push(&sequence, &TokenCounts { text: length as u64, ..Default::default() });
         }
         index.shards.push(writer.finish(folder, &format!("{shard}.safetensors")).unwrap());
@@ -92,8 +93,7 @@ fn a_step_counts_tokens_or_rows() {
 #[test]
 fn passes_hold_like_lengths_and_all_targets() {
     let sets = [set(&[&[2, 2], &[9], &[4], &[8], &[3]])];
-    let items: Vec<_> =
-        (0..5).map(|at| Item { set: 0, at, length: sets[0].length(at) }).collect();
+    let items: Vec<_> = (0..5).map(|at| Item { set: 0, at, length: sets[0].length(at) }).collect();
     let size = StepSize::Tokens { step: 100, pass: 18 };
     let passes = passes(&sets, &items, size, Attention::Sequence);
     let lengths = |pass: &Pass| pass.rows.iter().map(|row| row.item.length).collect::<Vec<_>>();
@@ -133,5 +133,7 @@ fn data_of_another_vocabulary_or_length_are_refused() {
 #[test]
 fn a_sequence_is_named_by_its_shard() {
     let set = set(&[&[1], &[2], &[3], &[4]]);
-    assert!(set.describe(3).starts_with("sequence 0 of ") && set.describe(3).ends_with("1.safetensors"));
+    assert!(
+        set.describe(3).starts_with("sequence 0 of ") && set.describe(3).ends_with("1.safetensors")
+    );
 }

@@ -22,8 +22,13 @@ struct Slot {
 
 enum State {
     /// Running means of the gradient and of its square.
-    AdamW { mean: Tensor, square: Tensor },
-    Muon { momentum: Tensor },
+    AdamW {
+        mean: Tensor,
+        square: Tensor,
+    },
+    Muon {
+        momentum: Tensor,
+    },
 }
 
 pub struct Optimizer {

@@ -39,7 +39,11 @@ pub struct Recipe {
     #[serde(default)]
     pub schedule: Schedule,
     /// The largest global norm of a gradient; absent: not clipped.
-    #[serde(default, deserialize_with = "numbers::optional_positive", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "numbers::optional_positive",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub clip: Option<f64>,
     #[serde(default)]
     pub seed: u64,
@@ -81,7 +85,11 @@ pub struct Init {
 pub struct DataSource {
     pub path: PathBuf,
     /// Its share of the tokens, in proportion to the others'.
-    #[serde(default, deserialize_with = "numbers::optional_positive", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "numbers::optional_positive",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub weight: Option<f64>,
 }
 

@@ -29,7 +29,9 @@ fn what_is_left_out_has_the_papers_defaults() {
 
 #[test]
 fn a_recipe_survives_being_written() {
-    let text = format!("{SMALL}clip: 1.0\nshares: {{ image: 0.5 }}\ninit: {{ seed: 3, config: {{ hidden_size: 8 }} }}\n");
+    let text = format!(
+        "{SMALL}clip: 1.0\nshares: {{ image: 0.5 }}\ninit: {{ seed: 3, config: {{ hidden_size: 8 }} }}\n"
+    );
     let recipe = parse(&text).unwrap();
     let json = serde_json::to_string(&recipe).unwrap();
     assert_eq!(serde_json::from_str::<Recipe>(&json).unwrap(), recipe);
@@ -38,7 +40,10 @@ fn a_recipe_survives_being_written() {
 #[test]
 fn mistakes_have_a_place() {
     let at = |from: &str, to: &str| refused(&SMALL.replace(from, to));
-    assert_eq!(at("steps: 10", "step: 10"), "r.yaml:6:1: there is no `step` here; did you mean `steps`?");
+    assert_eq!(
+        at("steps: 10", "step: 10"),
+        "r.yaml:6:1: there is no `step` here; did you mean `steps`?"
+    );
     let zero = at("steps: 10", "steps: 0");
     assert!(zero.starts_with("r.yaml:6:8: 0 is out of range"), "{zero}");
     let rate = at("rate: 1e-3", "rate: -1");
@@ -52,7 +57,10 @@ fn mistakes_have_a_place() {
 #[test]
 fn parts_that_do_not_fit_are_named() {
     let with = |more: &str| refused(&format!("{SMALL}{more}\n"));
-    assert!(with("shares: { text: 0, image: 0, speech: 0, music: 0 }").contains("nothing would be learnt"));
+    assert!(
+        with("shares: { text: 0, image: 0, speech: 0, music: 0 }")
+            .contains("nothing would be learnt")
+    );
     assert!(with("init: { seed: 1, config: { vocab_size: 3 } }").contains("vocab_size"));
     let batch = |to: &str| refused(&SMALL.replace("{ tokens_per_step: 256 }", to));
     assert!(batch("{ tokens_per_step: 256, rows: 1 }").contains("`batch`"));
@@ -75,7 +83,8 @@ fn paths_are_below_the_recipes_folder() {
 #[test]
 fn the_recipes_of_the_paper_are_valid() {
     for (name, rate, length) in [("pretrain", 3e-5, 4500), ("finetune", 2e-5, 4096)] {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("stdlib/training/{name}.yaml"));
+        let path =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("stdlib/training/{name}.yaml"));
         let recipe = Recipe::read(&path).unwrap();
         assert_eq!((recipe.optimizer.adamw.rate, recipe.length), (rate, length));
         assert_eq!(recipe.optimizer.adamw.weight_decay, 0.0);
