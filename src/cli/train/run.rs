@@ -16,6 +16,7 @@ use crate::train::recipe::{DataSource, Recipe};
 use crate::train::{Begun, Evaluation, Outcome, Step, TrainError, Watch, listed, train};
 
 #[derive(Debug, clap::Args)]
+#[group(id = "training")] // by which clap knows whether any of it was given
 pub struct Args {
     /// The recipe, a YAML file; paths in it are below its folder
     #[arg(required = true)]
