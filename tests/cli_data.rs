@@ -277,13 +277,9 @@ fn packed_data_are_shown_in_words() {
     let count = report["sequences"].as_u64().unwrap();
     let all: String = (0..count).map(|at| text(&[&at.to_string()])).collect();
     // What is learned is marked: replies with their ends, and of the talks nothing else.
-    assert!(all.contains("[image: 32 codes]<eoh> [MMGPT]:⟦"), "{all}");
-    assert!(
-        all.contains("⟦<soim>[image: 32 codes]<eoim><eos></s>⟧")
-            || all.contains("<soim>[image: 32 codes]<eoim><eos></s>⟧"),
-        "{all}"
-    );
-    assert!(all.contains("<eoh> [MMGPT]:⟦Number 3.<eos>⟧\n[Human]:Say it, please.<eoh>"), "{all}");
+    assert!(all.contains("[image: 32 codes]<eoim><eoh> [MMGPT]:⟦picture "), "{all}");
+    assert!(all.contains("<soim>[image: 32 codes]<eoim><eos></s>⟧"), "{all}");
+    assert!(all.contains("<eoh> [MMGPT]:⟦Number 3.<eos>⟧\n[Human]: Say it, please.<eoh>"), "{all}");
     assert!(all.contains("[speech: 23 codes]<eosp><eos></s>⟧"), "{all}");
     // And the ids are those of the command's JSON.
     let shown: Json = serde_json::from_str(&text(&["0", "--json"])).unwrap();

@@ -43,7 +43,7 @@ pub fn parse(bundle: &Bundle, text: &str, marks: bool) -> Result<Vec<PromptPart>
             (Piece::Text(text), Some((medium, codes))) => {
                 unknown(&bundle.manifest().vocabulary.media, &text)?;
                 return Err(format!(
-                    "the text {text:?} stands behind code {} of a {medium}",
+                    "the text {text:?} stands within {medium}, behind code {}",
                     codes.len()
                 ));
             }
@@ -71,13 +71,15 @@ pub fn parse(bundle: &Bundle, text: &str, marks: bool) -> Result<Vec<PromptPart>
                         open = None;
                     }
                     Some((other, code)) if other == medium => codes.push(code),
-                    _ => return Err(format!("{} stands in a {medium}", named(id))),
+                    _ => return Err(format!("{} stands within {medium}", named(id))),
                 }
             }
         }
     }
     match open {
-        Some((medium, codes)) => Err(format!("a {medium} has no end after {} codes", codes.len())),
+        Some((medium, codes)) => {
+            Err(format!("{medium} without an end after {} codes", codes.len()))
+        }
         None => Ok(parts),
     }
 }
@@ -85,7 +87,7 @@ pub fn parse(bundle: &Bundle, text: &str, marks: bool) -> Result<Vec<PromptPart>
 /// Whether codes are a whole medium.
 pub fn check(medium: Medium, tokens: &MediumTokens, codes: &[u32]) -> Result<(), String> {
     if codes.is_empty() {
-        return Err(format!("a {medium} has no codes"));
+        return Err(format!("{medium} without codes"));
     }
     if let SpanLength::Tokens(count) = tokens.length
         && codes.len() != count as usize
@@ -106,7 +108,7 @@ pub fn check(medium: Medium, tokens: &MediumTokens, codes: &[u32]) -> Result<(),
     }
     let books = tokens.codebooks.max(1) as usize;
     if !codes.len().is_multiple_of(books) {
-        return Err(format!("{} codes of a {medium} are no whole frames of {books}", codes.len()));
+        return Err(format!("{} {medium} codes are no whole frames of {books}", codes.len()));
     }
     Ok(())
 }
@@ -172,13 +174,13 @@ mod tests {
         };
         let image = codes("👀", &[5; 31]);
         assert!(error(&format!("<soim>{image}<eoim>")).contains("31 codes are no image"));
-        assert!(error("<soim><👀5>").contains("no end after 1 codes"));
+        assert!(error("<soim><👀5>").contains("without an end after 1 codes"));
         assert!(error("a <👀5>").contains("<👀5> stands outside of a medium"));
         assert!(error("a <👀1024>").contains("<👀1024> is no token"));
         assert!(error("<soim><👀1><👀4096>").contains("<👀4096> is no token"));
-        assert!(error("<soim><👀1> <👀2>").contains("stands behind code 1"));
-        assert!(error("<soim><🗣️1>").contains("<🗣️1> stands in a image"));
-        assert!(error("<sosp><eosp>").contains("no codes"));
+        assert!(error("<soim><👀1> <👀2>").contains("within image, behind code 1"));
+        assert!(error("<soim><🗣️1>").contains("<🗣️1> stands within image"));
+        assert!(error("<sosp><eosp>").contains("without codes"));
         assert!(error("<somu><🎶0><🎶1><eomu>").contains("place 1 is not of codebook 1"));
         let music = codes("🎶", &[0, 256, 512]);
         assert!(error(&format!("<somu>{music}<eomu>")).contains("no whole frames of 4"));

@@ -29,7 +29,7 @@ impl Pair {
                     Some(Medium::Text) => text = Some(value),
                     Some(found) => {
                         if let Some((other, _)) = medium.replace((found, value)) {
-                            return Err(format!("it has both a {other} and a {found}"));
+                            return Err(format!("it has both {other} and {found}"));
                         }
                     }
                     None => return Err(format!("it has the unknown key `{name}`")),
@@ -73,7 +73,7 @@ mod tests {
             (r#"{"text": "a"}"#, "none of"),
             (r#"{"image": "a"}"#, "no `text`"),
             (r#"{"text": " ", "image": "a"}"#, "empty"),
-            (r#"{"text": "a", "image": "a", "music": "b"}"#, "both a image and a music"),
+            (r#"{"text": "a", "image": "a", "music": "b"}"#, "both image and music"),
             (r#"{"text": "a", "video": "a"}"#, "unknown key `video`"),
             (r#"{"text": 1, "image": "a"}"#, "`text` is no text"),
             (r#"{"text": "a", "image": "a", "id": []}"#, "`id` is neither"),

@@ -52,6 +52,7 @@ pub struct FailedRow {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct PartReport {
     key: String,
+    from: String,
     blake3: String,
     rows: usize,
     failed: Vec<FailedRow>,
@@ -163,28 +164,33 @@ impl Part<'_> {
         self.out.join(name(self.number, ending))
     }
 
-    /// Of the rows as written, the model, and how they are cut.
-    fn key(&self, cut: Cut, engine: &Engine) -> String {
+    /// Of the model, and how rows are cut.
+    fn key(cut: Cut, engine: &Engine) -> String {
         let key = json!({
             "version": VERSION,
-            "rows": self.rows.digest(self.range.clone()).hex(),
-            "first": self.range.start,
-            "count": self.range.len(),
+            "shard_rows": cut.shard_rows,
             "batch": cut.batch,
             "model": engine.bundle().manifest_digest().hex(),
         });
         Digest::of(key.to_string().as_bytes()).hex()
     }
 
+    /// Of the rows as they are written.
+    fn written(&self) -> String {
+        self.rows.digest(self.range.clone()).hex()
+    }
+
     /// The report of a shard that is whole: its hash is that of the bytes that are there.
     fn finished(&self, cut: Cut, engine: &Engine) -> Result<Option<PartReport>, DataError> {
         let Ok(bytes) = fs::read(self.path("json")) else { return Ok(None) };
         let Ok(report) = serde_json::from_slice::<PartReport>(&bytes) else { return Ok(None) };
-        if report.key != self.key(cut, engine) {
+        if report.key != Self::key(cut, engine) {
             return Err(DataError::Other { folder: self.out.to_path_buf() });
         }
-        let whole = fs::read(self.path("jsonl"))
-            .is_ok_and(|bytes| Digest::of(&bytes).hex() == report.blake3);
+        // Rows that were changed or added make their shard again.
+        let whole = report.from == self.written()
+            && fs::read(self.path("jsonl"))
+                .is_ok_and(|bytes| Digest::of(&bytes).hex() == report.blake3);
         Ok((whole && !(cut.retry && !report.failed.is_empty())).then_some(report))
     }
 
@@ -232,8 +238,9 @@ impl Part<'_> {
                 Err(row) => failed.push(row),
             }
         }
-        let key = self.key(cut, engine);
-        let report = PartReport { key, blake3: Digest::of(text.as_bytes()).hex(), rows, failed };
+        let key = Self::key(cut, engine);
+        let (from, blake3) = (self.written(), Digest::of(text.as_bytes()).hex());
+        let report = PartReport { key, from, blake3, rows, failed };
         write_atomic(self.path("jsonl"), text.as_bytes()).map_err(DataError::Write)?;
         // The report says that the shard is there, so it comes second.
         let mut bytes = serde_json::to_vec_pretty(&report).unwrap_or_default();

@@ -157,7 +157,7 @@ impl<'a> Job<'a> {
             .collect())
     }
 
-    /// The mean length of a row's samples, by rows evenly spaced over the source.
+    /// How many tokens a row gives on average, by rows evenly spaced over the source.
     fn mean_length(
         &self,
         source: usize,
@@ -169,22 +169,22 @@ impl<'a> Job<'a> {
         let draws: Vec<Draw> =
             (0..count).map(|at| Draw { source, epoch: 0, row: at * rows / count }).collect();
         let made = self.samples(&draws, engine, events)?;
-        let lengths: Vec<usize> = made
+        let tokens: usize = made
             .iter()
-            .filter_map(|made| made.as_ref().ok())
-            .map(|samples| samples.iter().map(|sample| sample.ids.len()).sum())
-            .collect();
-        if lengths.is_empty() {
+            .flatten()
+            .flatten()
+            .map(|sample| sample.ids.len())
+            .filter(|length| *length <= self.max_length)
+            .sum();
+        if tokens == 0 {
             let name = &self.sources[source].name;
             let reason = made.into_iter().find_map(Result::err);
-            return Err(DataError::Sample(match reason {
-                Some(reason) => {
-                    format!("of source `{name}` not one of {count} rows can be used: {reason}")
-                }
-                None => format!("source `{name}` has no rows"),
-            }));
+            let reason = reason.unwrap_or_else(|| "it has no rows that fit a sequence".into());
+            return Err(DataError::Sample(format!(
+                "source `{name}`: of {count} rows not one can be used: {reason}"
+            )));
         }
-        Ok(lengths.iter().sum::<usize>() as f64 / lengths.len() as f64)
+        Ok(tokens as f64 / count as f64)
     }
 
     /// The samples of draws, in their order; a row that is broken says why.
