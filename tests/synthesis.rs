@@ -3,9 +3,9 @@
 
 #![cfg(feature = "providers")]
 
-mod support;
 #[path = "support/openai.rs"]
 mod openai;
+mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -278,23 +278,26 @@ fn what_is_refused_or_never_right_is_rejected_and_said() {
     server.faults([Fault::Message(refusal, "stop")]);
     let refused = printed(&synthesize(&recipe, &out, &["--limit", "4"]));
     // The list of scenarios of the second topic was refused, so two dialogues are all.
-    assert_eq!((refused["dialogues"].clone(), refused["complete"].clone()), (json!(2), json!(true)));
+    assert_eq!(
+        (refused["dialogues"].clone(), refused["complete"].clone()),
+        (json!(2), json!(true))
+    );
     assert_eq!(refused["rejected"][0]["reason"], "refused");
 
     let out = folder.path().join("other");
     printed(&synthesize(&recipe, &out, &["--limit", "2"]));
     let scenarios_of_the_second = Fault::Status(500, vec![], json!({}));
-    server.faults([
-        scenarios_of_the_second,
-        Fault::Cut,
-    ]);
+    server.faults([scenarios_of_the_second, Fault::Cut]);
     printed(&synthesize(&recipe, &out, &["--limit", "3"]));
     // The fourth dialogue is wrong twice.
     server.faults([Fault::Message(wrong.clone(), "stop"), Fault::Message(wrong, "stop")]);
     let summary = printed(&synthesize(&recipe, &out, &["--limit", "4"]));
-    assert_eq!(summary["rejected"], json!([
-        { "stage": "dialogue", "reason": "broken structure", "count": 1 },
-    ]));
+    assert_eq!(
+        summary["rejected"],
+        json!([
+            { "stage": "dialogue", "reason": "broken structure", "count": 1 },
+        ])
+    );
     let rejected = rows(out.join("rejected.jsonl"));
     assert!(rejected[0]["detail"].as_str().unwrap().contains("it is no JSON"), "{rejected:?}");
     assert!(rejected[0]["scenario"].is_string());
@@ -306,10 +309,7 @@ fn what_is_refused_or_never_right_is_rejected_and_said() {
     let summary = printed(&synthesize(&recipe, &out, &["--limit", "2"]));
     assert_eq!(summary["rejected"][0]["reason"], "broken structure", "{summary}");
     let out = folder.path().join("fourth");
-    server.faults([
-        Fault::Status(500, vec![], json!({})),
-        Fault::Status(500, vec![], json!({})),
-    ]);
+    server.faults([Fault::Status(500, vec![], json!({})), Fault::Status(500, vec![], json!({}))]);
     printed(&synthesize(&recipe, &out, &["--limit", "1"]));
     let before = rows(out.join("dialogues.jsonl"));
     let picture = before[0]["turns"][1]["image"]["path"].as_str().unwrap().to_string();
@@ -366,8 +366,7 @@ fn what_cannot_be_helped_ends_the_run_with_its_cause() {
 fn a_budget_is_kept() {
     let (server, folder) = (Server::start(), temp());
     let out = folder.path().join("out");
-    let recipe =
-        recipe(folder.path(), &server, ", max_tokens: 60", "budget: { tokens: 2500 }\n");
+    let recipe = recipe(folder.path(), &server, ", max_tokens: 60", "budget: { tokens: 2500 }\n");
     let recipe_path = recipe.display().to_string();
     let output = agpt(["data", "synthesize", &recipe_path, "--limit", "40", "--json", "--out"])
         .arg(&out)
@@ -462,12 +461,16 @@ fn stages_that_do_not_fit_are_refused_before_anybody_is_asked() {
     let cases = [
         (head.to_string(), "no pipeline `topics`"),
         (
-            format!("{head}pipeline topics(meta: text, mood: text) -> list<text> {{\n  \
-                     return [meta, mood]\n}}\n"),
+            format!(
+                "{head}pipeline topics(meta: text, mood: text) -> list<text> {{\n  \
+                     return [meta, mood]\n}}\n"
+            ),
             "a parameter `mood` that nobody gives",
         ),
         (
-            format!("{head}pipeline topics(meta: int) -> list<text> {{\n  return [\"{{meta}}\"]\n}}\n"),
+            format!(
+                "{head}pipeline topics(meta: int) -> list<text> {{\n  return [\"{{meta}}\"]\n}}\n"
+            ),
             "`meta` of `topics` must be text, not int",
         ),
         (

@@ -60,7 +60,8 @@ fn at(json: &Json, ty: &Type, path: &str) -> Result<Value, String> {
             Value::List(items.collect::<Result<Vec<_>, _>>()?.into())
         }
         (Type::Record(fields), Json::Object(object)) => {
-            if let Some(key) = object.keys().find(|key| !fields.iter().any(|(name, _)| name == *key))
+            if let Some(key) =
+                object.keys().find(|key| !fields.iter().any(|(name, _)| name == *key))
             {
                 return Err(format!("{} has a field `{key}` that there is not", here()));
             }
@@ -126,7 +127,8 @@ pub fn line(json: &Json) -> String {
         }
         Json::Object(fields) => {
             let key = |name: &String| Json::from(name.as_str()).to_string();
-            let fields = fields.iter().map(|(name, value)| format!("{}: {}", key(name), line(value)));
+            let fields =
+                fields.iter().map(|(name, value)| format!("{}: {}", key(name), line(value)));
             format!("{{{}}}", fields.collect::<Vec<_>>().join(", "))
         }
         scalar => scalar.to_string().replace('\x7F', "\\u007f"),

@@ -122,7 +122,9 @@ impl Engine {
                 let text = match (case, request.held) {
                     (Some(case), _) => case,
                     // As its bytes were counted, without marks between words.
-                    (None, To::Pattern(_) | To::Json { .. }) => bundle.text_tokenizer()?.decode(&ids),
+                    (None, To::Pattern(_) | To::Json { .. }) => {
+                        bundle.text_tokenizer()?.decode(&ids)
+                    }
                     (None, _) => in_words(&bundle, &ids)?,
                 };
                 Ok(Value::Text(Text::written(text, ids)))

@@ -273,11 +273,9 @@ fn reply(body: &Json, schema: &Json) -> String {
         ];
         return json!({ "value": turns }).to_string();
     }
-    let count = prompt
-        .split_whitespace()
-        .find_map(|word| word.parse::<u32>().ok())
-        .unwrap_or(1);
-    let texts: Vec<String> = (0..count).map(|n| format!("thing {} of {n}", name.wrapping_add(n))).collect();
+    let count = prompt.split_whitespace().find_map(|word| word.parse::<u32>().ok()).unwrap_or(1);
+    let texts: Vec<String> =
+        (0..count).map(|n| format!("thing {} of {n}", name.wrapping_add(n))).collect();
     json!({ "value": texts }).to_string()
 }
 

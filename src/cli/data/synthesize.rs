@@ -80,9 +80,8 @@ pub fn run(args: &Args) -> Exit {
         Ok(program) => program,
         Err(exit) => return exit,
     };
-    let local = |medium: &crate::base::Medium| {
-        matches!(recipe.maker(*medium), Some(Provider::Bundle(_)))
-    };
+    let local =
+        |medium: &crate::base::Medium| matches!(recipe.maker(*medium), Some(Provider::Bundle(_)));
     let local: Vec<_> = recipe.media().into_iter().filter(local).collect();
     let stages = match Stages::new(&program, &local) {
         Ok(stages) => stages,
@@ -119,7 +118,9 @@ pub fn run(args: &Args) -> Exit {
             let last = summary.last_failure.as_deref().unwrap_or_default();
             complain(
                 &format!("{} pieces could not be had; the last: {last}", summary.failed),
-                Some("run the command again: what is there is kept, and only the rest is asked for"),
+                Some(
+                    "run the command again: what is there is kept, and only the rest is asked for",
+                ),
             );
             Exit::Failed
         }
@@ -157,11 +158,7 @@ fn failed(error: &SynthesisError) -> Exit {
 fn lines(summary: &Summary, out: &Path) -> String {
     let mut text = String::new();
     for (stage, there, of) in &summary.stages {
-        text.push_str(&format!(
-            "{stage}: {} of {}\n",
-            grouped(*there as u64),
-            grouped(*of as u64)
-        ));
+        text.push_str(&format!("{stage}: {} of {}\n", grouped(*there as u64), grouped(*of as u64)));
     }
     for ((stage, reason), count) in &summary.rejected {
         text.push_str(&format!("rejected, {stage}: {} {reason}\n", grouped(*count as u64)));

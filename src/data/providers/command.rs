@@ -26,7 +26,8 @@ pub fn run(
     let folder = tempfile::tempdir().map_err(|error| failed(format!("has no place: {error}")))?;
     let out = folder.path().join("out");
     let (path, seed) = (out.display().to_string(), seed.to_string());
-    let arguments = arguments.iter().map(|word| word.replace("{out}", &path).replace("{seed}", &seed));
+    let arguments =
+        arguments.iter().map(|word| word.replace("{out}", &path).replace("{seed}", &seed));
     let mut child = Process::new(program)
         .args(arguments)
         .stdin(Stdio::piped())

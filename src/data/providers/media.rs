@@ -19,7 +19,10 @@ use super::{Client, Command, ProviderError, Stop, Usage, command};
 pub enum Maker<'a> {
     Server(Arc<Client>),
     /// A pipeline from the description to the medium, on a model of agpt's.
-    Local { engine: Box<Engine>, plan: &'a Plan },
+    Local {
+        engine: Box<Engine>,
+        plan: &'a Plan,
+    },
     Program(&'a Command, Arc<Stop>),
 }
 

@@ -263,9 +263,11 @@ mod tests {
         let pattern = Pattern::new(&pattern(&ty).unwrap()).unwrap();
         let held = Held::Json { pattern, ty };
         let form = Form::of(&held);
-        for given in
-            [r#"{"value":["a","b"]}"#, "[\"a\",\n\"b\"]", "```json\n{\"value\": [\"a\", \"b\"]}\n```"]
-        {
+        for given in [
+            r#"{"value":["a","b"]}"#,
+            "[\"a\",\n\"b\"]",
+            "```json\n{\"value\": [\"a\", \"b\"]}\n```",
+        ] {
             assert_eq!(form.read(given).unwrap(), r#"["a", "b"]"#, "{given}");
         }
         assert!(form.read("here: [").unwrap_err().starts_with("it is no JSON"));

@@ -168,11 +168,7 @@ impl View<'_> {
     }
 
     /// One dialogue for each scenario; the same scenario of a topic counts once.
-    pub fn dialogue_pieces(
-        &self,
-        scenarios: &[Piece],
-        rejected: &mut Vec<Rejected>,
-    ) -> Vec<Piece> {
+    pub fn dialogue_pieces(&self, scenarios: &[Piece], rejected: &mut Vec<Rejected>) -> Vec<Piece> {
         let (mut pieces, mut seen) = (Vec::new(), HashSet::new());
         for scenario in scenarios {
             for item in self.items(scenario, "scenarios", rejected) {

@@ -27,7 +27,10 @@ fn reason(word: &'static str, detail: impl Into<String>) -> Option<Reason> {
 /// What speaks against a dialogue; `media` are those that somebody makes.
 pub fn against(turns: &[Turn], filters: &Filters, media: &[Medium]) -> Option<Reason> {
     if turns.len() < filters.least_turns {
-        return reason(BROKEN, format!("{} turns, fewer than {}", turns.len(), filters.least_turns));
+        return reason(
+            BROKEN,
+            format!("{} turns, fewer than {}", turns.len(), filters.least_turns),
+        );
     }
     if turns.len() > filters.most_turns {
         return reason(LONG, format!("{} turns, more than {}", turns.len(), filters.most_turns));
@@ -36,7 +39,10 @@ pub fn against(turns: &[Turn], filters: &Filters, media: &[Medium]) -> Option<Re
         let number = index + 1;
         let due = if index % 2 == 0 { "user" } else { "assistant" };
         if turn.role != due {
-            return reason(BROKEN, format!("turn {number} is the {}'s, not the {due}'s", turn.role));
+            return reason(
+                BROKEN,
+                format!("turn {number} is the {}'s, not the {due}'s", turn.role),
+            );
         }
         if turn.text.trim().is_empty() && turn.media.is_empty() {
             return reason(BROKEN, format!("turn {number} is empty"));
@@ -54,8 +60,10 @@ pub fn against(turns: &[Turn], filters: &Filters, media: &[Medium]) -> Option<Re
         for words in [&turn.text].into_iter().chain(described) {
             let count = words.chars().count();
             if count > filters.most_characters {
-                let detail =
-                    format!("turn {number} has {count} characters, more than {}", filters.most_characters);
+                let detail = format!(
+                    "turn {number} has {count} characters, more than {}",
+                    filters.most_characters
+                );
                 return reason(LONG, detail);
             }
         }

@@ -22,10 +22,7 @@ use super::SynthesisError;
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     Made(Json),
-    Rejected {
-        reason: String,
-        detail: String,
-    },
+    Rejected { reason: String, detail: String },
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -54,8 +51,7 @@ const MARK: usize = 16;
 impl Journal {
     /// Opens or begins a journal, and keeps other runs out of it.
     pub fn open(path: &Path) -> Result<Journal, SynthesisError> {
-        let failed =
-            |reason: String| SynthesisError::File { path: path.to_path_buf(), reason };
+        let failed = |reason: String| SynthesisError::File { path: path.to_path_buf(), reason };
         let failed_io = |error: std::io::Error| failed(error.to_string());
         let mut options = OpenOptions::new();
         let mut file = options

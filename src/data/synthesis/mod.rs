@@ -20,5 +20,5 @@ mod tokens;
 
 pub use error::SynthesisError;
 pub use recipe::Recipe;
-pub use run::{Synthesis, Summary, Watch};
+pub use run::{Summary, Synthesis, Watch};
 pub use stages::Stages;

@@ -19,6 +19,7 @@ use crate::runtime::execute::Executor;
 use crate::runtime::json;
 use crate::runtime::value::Value;
 
+use super::SynthesisError;
 use super::assemble::{Finished, Order, Piece, Rejected, View, shown};
 use super::dialogue::MEDIA;
 use super::journal::{Entry, Journal, Outcome};
@@ -26,7 +27,6 @@ use super::pool;
 use super::recipe::Recipe;
 use super::stages::{Stage, Stages, key};
 use super::tokens;
-use super::SynthesisError;
 
 /// So many pieces failing in a row are no accident.
 const HOPELESS: usize = 20;
@@ -315,8 +315,7 @@ impl<'a> Run<'a, '_> {
         };
         let task = |hand: &mut Hand, piece: &Piece| {
             let mut events = Listening(Arc::clone(&stop));
-            let made =
-                execute(of, &mut hand.engine, stage, &piece.inputs, piece.seed, &mut events);
+            let made = execute(of, &mut hand.engine, stage, &piece.inputs, piece.seed, &mut events);
             let nothing = || ProviderError::Local("a stage gave no data".to_string());
             (made.and_then(|value| json::of(&value).ok_or_else(nothing)), hand.used())
         };

@@ -152,7 +152,8 @@ fn turns(ty: &Type) -> Result<(), SynthesisError> {
     };
     let Type::List(inner) = ty else { return wrong() };
     let Type::Record(fields) = inner.as_ref() else { return wrong() };
-    let has = |name: &str, ty: &Type| fields.iter().any(|(field, found)| field == name && found == ty);
+    let has =
+        |name: &str, ty: &Type| fields.iter().any(|(field, found)| field == name && found == ty);
     let others = fields.iter().filter(|(name, _)| !["role", "text"].contains(&name.as_str()));
     let media = others.into_iter().all(|(name, ty)| {
         *ty == described && matches!(name.as_str(), "image" | "speech" | "music")
@@ -167,7 +168,9 @@ fn writes_only(stage: &Stage) -> Result<(), SynthesisError> {
         other => other.runs_model(),
     };
     match stage.plan.any_op(&other) {
-        true => failed(format!("`{}` may generate texts only, and encode nothing", stage.plan.name)),
+        true => {
+            failed(format!("`{}` may generate texts only, and encode nothing", stage.plan.name))
+        }
         false => Ok(()),
     }
 }
