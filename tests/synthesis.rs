@@ -149,7 +149,7 @@ fn faults_that_pass_cost_no_dialogue() {
         ("429", vec![Fault::Status(429, vec![("Retry-After", "1")], error("slow down"))], 1),
         ("500", vec![Fault::Status(500, vec![], error("oh")); 3], 3),
         ("503 without JSON", vec![Fault::Status(503, vec![], json!("busy"))], 1),
-        ("silence", vec![Fault::Silence(Duration::from_secs(3))], 1),
+        ("silence", vec![Fault::Silence(Duration::from_secs(4))], 1),
         ("cut", vec![Fault::Cut], 1),
         ("no JSON", vec![Fault::Body(b"{\"choices\": [".to_vec())], 1),
         ("no choices", vec![Fault::Body(b"{}".to_vec())], 1),
@@ -161,8 +161,9 @@ fn faults_that_pass_cost_no_dialogue() {
     let mut expected: Option<Vec<Json>> = None;
     for (name, faults, count) in faults {
         let (server, folder) = (Server::start(), temp());
-        let more = ", timeout_seconds: 1, max_response_mib: 1";
-        let recipe = recipe(folder.path(), &server, more, "");
+        let timeout = if name == "silence" { 2 } else { 60 };
+        let more = format!(", timeout_seconds: {timeout}, max_response_mib: 1");
+        let recipe = recipe(folder.path(), &server, &more, "");
         let out = folder.path().join("out");
         server.faults(faults);
         let output = synthesize(&recipe, &out, &["--limit", "1"]);
@@ -245,8 +246,8 @@ fn a_run_that_is_killed_goes_on_where_it_was() {
     assert_eq!(summary["complete"], true);
     // Nothing that was in the journal is asked for again, and all that was not, once.
     assert_eq!(server.seen().len() - before, total - lines);
-    // Only what was on its way when a run was killed was asked for more than once.
-    assert!(wasted <= kills * 2, "{wasted} requests were wasted by {kills} kills");
+    // Only what was on its way or being written down when a run was killed was asked for again.
+    assert!(wasted <= kills * 3, "{wasted} requests were wasted by {kills} kills");
     assert!(server.answered().values().all(|count| *count <= 1 + kills));
     assert_eq!(files(&out), files(&whole));
     // And in the end no trace of it is left.
@@ -270,7 +271,7 @@ fn what_is_refused_or_never_right_is_rejected_and_said() {
         "speech": null, "music": null }] });
     let odd = json!({ "role": "assistant", "content": odd.to_string() });
     let policy = json!({ "error": { "message": "no", "code": "content_policy_violation" } });
-    // Of two topics with two scenarios each one dialogue is there.
+    // A fault that passes meets the second dialogue.
     server.faults([Fault::Status(429, vec![], json!({}))]);
     let plain = printed(&synthesize(&recipe, &out, &["--limit", "2"]));
     assert_eq!(plain["dialogues"], 2);

@@ -1,7 +1,7 @@
 //! Pieces of work done by several hands at once.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
 use crate::data::providers::{ProviderError, Stop};
@@ -28,7 +28,8 @@ where
     R: Send,
 {
     let next = AtomicUsize::new(0);
-    let (sender, reports) = channel::<Report<R>>();
+    // No hand begins another piece before its last one is taken: what a kill can lose stays small.
+    let (sender, reports) = sync_channel::<Report<R>>(0);
     let mut first = Ok(());
     std::thread::scope(|scope| {
         for _ in 0..hands.clamp(1, pieces.len().max(1)) {
@@ -92,15 +93,11 @@ mod tests {
             begun.fetch_add(1, Ordering::SeqCst);
             Ok(*piece)
         };
-        let result = work(&pieces, 3, &stop_after(), hire, task, |report| {
+        let result = work(&pieces, 3, &Stop::default(), hire, task, |report| {
             told += usize::from(matches!(report, Some((Some(_), Ok(_)))));
             if told > 0 { Err("enough") } else { Ok(()) }
         });
         assert_eq!(result, Err("enough"));
         assert_eq!(told, begun.load(Ordering::SeqCst));
-    }
-
-    fn stop_after() -> Stop {
-        Stop::default()
     }
 }

@@ -149,6 +149,8 @@ impl Synthesis<'_> {
         if journal.mended {
             watch.say("the last line of the journal was torn; its piece is done again");
         }
+        sweep(self.out);
+        sweep(&self.out.join(MEDIA_FOLDER));
         let meter = Arc::new(Meter::new(self.recipe.budget, journal.used));
         let metas = self.metas()?;
         let stop = Arc::new(Stop::default());
@@ -186,6 +188,18 @@ fn make_folder(path: &Path) -> Result<(), SynthesisError> {
         path: path.to_path_buf(),
         reason: error.to_string(),
     })
+}
+
+/// Removes what a killed run had begun to write; whoever holds the journal's lock is alone here.
+fn sweep(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(".agpt-") && name.ends_with(".part") {
+            // What cannot be removed is in nobody's way.
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
 }
 
 fn execute(
