@@ -19,6 +19,8 @@ pub mod interval;
 pub mod meteor;
 mod ngram;
 pub mod normalise;
+#[cfg(test)]
+mod properties;
 pub mod ptb;
 pub mod registry;
 pub mod rouge;

@@ -57,11 +57,11 @@ pub fn cosine_percent(left: &[f32], right: &[f32]) -> Result<f64, MetricError> {
 
 /// Mean of the cosines of pairs, in [-1, 1].
 ///
-/// The "CLIP similarity" of GILL (Koh et al., 2023, section 4) and NExT-GPT (Wu et al., 2023) is the
-/// mean cosine between the CLIP embeddings of a generated image and of the *real* image; that of
-/// AnyGPT (Zhan et al., 2024, table 3, "CLIP score" of MS-COCO text-to-image, after GILL) is the same.
-/// Between image and text it is CLIPScore without its factor. Which of the two a suite computes is the
-/// choice of embeddings it passes.
+/// Between the CLIP embeddings of a generated image and its caption this is the "CLIP score" of AnyGPT
+/// (Zhan et al., 2024, image generation on MS-COCO, CLIP ViT-L): CLIPScore without factor and cut.
+/// GILL (Koh et al., 2023) and after it NExT-GPT (Wu et al., 2023) also report it between a generated and
+/// the *real* image. Which of the two it is depends on the embeddings passed; numbers of the one say
+/// nothing about the other.
 pub fn mean_cosine(pairs: &[(&[f32], &[f32])]) -> Result<f64, MetricError> {
     if pairs.is_empty() {
         return Err(MetricError::NoItems);
@@ -74,13 +74,14 @@ pub fn mean_cosine(pairs: &[(&[f32], &[f32])]) -> Result<f64, MetricError> {
 }
 
 /// Speaker similarity: cosine of the speaker embeddings (x-vectors) of prompt and generated speech,
-/// in [-1, 1]. AnyGPT (table 5, zero-shot text to speech) takes WavLM-TDNN's, as VALL-E does.
+/// in [-1, 1]. AnyGPT takes those of WavLM-TDNN for zero-shot text to speech, as VALL-E (Wang et al., 2023)
+/// does.
 pub fn speaker_similarity(prompt: &[f32], speech: &[f32]) -> Result<f64, MetricError> {
     cosine(prompt, speech)
 }
 
-/// CLAP score: cosine of the CLAP embeddings of music or sound and text, in [-1, 1] (Wu et al., 2023;
-/// AnyGPT, table 4).
+/// CLAP score: cosine of the CLAP embeddings of music or sound and of its text, in [-1, 1] (Wu et al.,
+/// 2023, "Large-scale Contrastive Language-Audio Pretraining"; AnyGPT, text to music).
 pub fn clap_score(sound: &[f32], text: &[f32]) -> Result<f64, MetricError> {
     cosine(sound, text)
 }

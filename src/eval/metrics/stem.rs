@@ -109,10 +109,7 @@ fn region(letters: &[u8], from: usize) -> usize {
 
 impl Stem {
     fn new(word: &str) -> Self {
-        let mut letters = word.trim_start_matches('\'').as_bytes().to_vec();
-        if word.starts_with('\'') {
-            letters = word.as_bytes()[1..].to_vec();
-        }
+        let mut letters = word.strip_prefix('\'').unwrap_or(word).as_bytes().to_vec();
         for place in 0..letters.len() {
             if letters[place] == b'y' && (place == 0 || is_vowel(letters[place - 1])) {
                 letters[place] = b'Y';

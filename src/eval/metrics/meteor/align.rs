@@ -56,14 +56,24 @@ pub(super) fn align(prediction: &[String], reference: &[String]) -> Vec<Option<M
             next.extend(free.map(|option| (path.cost_with(place, *option), number, Some(*option))));
             next.push((path.cost, number, None));
         }
-        next.sort_by(|left, right| left.0.compare(&right.0));
-        next.truncate(BEAM);
+        keep_best(&mut next);
         beam = next
             .into_iter()
             .map(|(cost, number, option)| beam[number].with(cost, option))
             .collect();
     }
     beam.into_iter().next().map(|path| path.matched).unwrap_or_default()
+}
+
+/// Keeps the best paths in order; of equally good ones the first.
+fn keep_best(paths: &mut Vec<(Cost, usize, Option<Matched>)>) {
+    let mut numbered: Vec<_> = std::mem::take(paths).into_iter().enumerate().collect();
+    if numbered.len() > BEAM {
+        numbered.select_nth_unstable_by(BEAM, |l, r| l.1.0.compare(&r.1.0).then(l.0.cmp(&r.0)));
+        numbered.truncate(BEAM);
+    }
+    numbered.sort_by(|l, r| l.1.0.compare(&r.1.0).then(l.0.cmp(&r.0)));
+    paths.extend(numbered.into_iter().map(|(_, path)| path));
 }
 
 impl Path {

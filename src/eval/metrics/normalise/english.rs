@@ -54,11 +54,12 @@ fn without_thousands(text: &str) -> String {
         out.push(*character);
         place += 1;
         let digit = |at: usize| characters.get(at).filter(|c| is_digit(**c));
-        if is_digit(*character) && characters.get(place) == Some(&',') {
-            if let Some(next) = digit(place + 1) {
-                out.push(*next);
-                place += 2;
-            }
+        if is_digit(*character)
+            && characters.get(place) == Some(&',')
+            && let Some(next) = digit(place + 1)
+        {
+            out.push(*next);
+            place += 2;
         }
     }
     out

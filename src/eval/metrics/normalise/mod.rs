@@ -2,6 +2,7 @@
 //!
 //! An error rate means nothing without the name of its normaliser.
 
+mod amounts;
 mod anygpt;
 mod contractions;
 mod english;

@@ -12,6 +12,8 @@
 //! more than a page of attributes, e-mail addresses and telephone numbers of unusual form, faces made
 //! of more than three signs, and full stops that depend on the next caption of the file.
 
+mod addresses;
+mod numbers;
 mod rules;
 mod words;
 

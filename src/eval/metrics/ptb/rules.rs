@@ -1,7 +1,10 @@
 //! The rules of the lexer. Each gives the length of its match at the start of the rest of a text, 0
 //! for none; the longest wins, and of equally long ones the first.
 
+use super::addresses::{address, markup};
 use super::is_space;
+use super::numbers::{currency, fraction, number};
+
 use super::words::{is_abbreviation, is_numbered, starts_sentences};
 
 /// What is left of a text.
@@ -9,25 +12,25 @@ use super::words::{is_abbreviation, is_numbered, starts_sentences};
 pub(super) struct Rest<'a>(pub(super) &'a [char]);
 
 impl<'a> Rest<'a> {
-    fn at(self, place: usize) -> Option<char> {
+    pub(super) fn at(self, place: usize) -> Option<char> {
         self.0.get(place).copied()
     }
 
-    fn is(self, place: usize, test: impl Fn(char) -> bool) -> bool {
+    pub(super) fn is(self, place: usize, test: impl Fn(char) -> bool) -> bool {
         self.at(place).is_some_and(test)
     }
 
     /// How many characters from `place` on pass a test.
-    fn run(self, place: usize, test: impl Fn(char) -> bool) -> usize {
+    pub(super) fn run(self, place: usize, test: impl Fn(char) -> bool) -> usize {
         self.0.iter().skip(place).take_while(|c| test(**c)).count()
     }
 
-    fn text(self, from: usize, to: usize) -> String {
+    pub(super) fn text(self, from: usize, to: usize) -> String {
         self.0.get(from..to).unwrap_or_default().iter().collect()
     }
 
     /// Whether ASCII text stands at a place, in any case of letters.
-    fn says(self, place: usize, text: &str) -> bool {
+    pub(super) fn says(self, place: usize, text: &str) -> bool {
         text.chars().enumerate().all(|(n, c)| self.is(place + n, |o| o.eq_ignore_ascii_case(&c)))
     }
 }
@@ -63,26 +66,26 @@ pub(super) fn longest(rest: Rest<'_>) -> (usize, Option<String>) {
 }
 
 /// A match. `seen` counts what had to be looked at too, which decides which rule wins.
-struct Match {
-    seen: usize,
-    length: usize,
-    written: Option<String>,
+pub(super) struct Match {
+    pub(super) seen: usize,
+    pub(super) length: usize,
+    pub(super) written: Option<String>,
 }
 
 impl Match {
-    fn none() -> Self {
+    pub(super) fn none() -> Self {
         Match::of(0)
     }
 
-    fn of(length: usize) -> Self {
+    pub(super) fn of(length: usize) -> Self {
         Match { seen: length, length, written: None }
     }
 
-    fn seeing(length: usize, more: usize) -> Self {
+    pub(super) fn seeing(length: usize, more: usize) -> Self {
         Match { seen: length + more, length, written: None }
     }
 
-    fn written(length: usize, text: &str) -> Self {
+    pub(super) fn written(length: usize, text: &str) -> Self {
         Match { seen: length, length, written: Some(text.to_owned()) }
     }
 }
@@ -92,7 +95,7 @@ fn is_apostrophe(c: char) -> bool {
 }
 
 /// Letters and the marks on them.
-fn is_letter(c: char) -> bool {
+pub(super) fn is_letter(c: char) -> bool {
     c.is_alphabetic() || matches!(c, '\u{300}'..='\u{36f}' | '\u{ad}')
 }
 
@@ -103,11 +106,11 @@ fn is_thing(c: char) -> bool {
         || matches!(c, '\u{300}'..='\u{36f}' | '\u{ad}')
 }
 
-fn is_digit(c: char) -> bool {
+pub(super) fn is_digit(c: char) -> bool {
     c.is_ascii_digit()
 }
 
-fn is_superscript(c: char) -> bool {
+pub(super) fn is_superscript(c: char) -> bool {
     matches!(c, '²' | '³' | '¹' | '\u{2070}' | '\u{2074}'..='\u{2079}' | '\u{2080}'..='\u{2089}')
 }
 
@@ -128,53 +131,6 @@ fn assimilation(rest: Rest<'_>) -> Match {
         }
     }
     Match::none()
-}
-
-/// `<b>`, `</b>`, `<a href="x">`, `<!-- … >`.
-fn markup(rest: Rest<'_>) -> Match {
-    if rest.at(0) != Some('<') {
-        return Match::none();
-    }
-    let declared = rest.is(1, |c| c == '!' || c == '?');
-    let start = if declared || rest.at(1) == Some('/') { 2 } else { 1 };
-    if !rest.is(start, |c| c.is_ascii_alphabetic() || (declared && c == '-')) {
-        return Match::none();
-    }
-    let mut end = if declared {
-        start + rest.run(start, |c| c != '>')
-    } else {
-        start + name_length(rest, start)
-    };
-    while let Some(next) = attribute_end(rest, end).filter(|_| !declared) {
-        end = next;
-    }
-    end += rest.run(end, is_space);
-    end += usize::from(rest.at(end) == Some('/'));
-    Match::of(if rest.at(end) == Some('>') { end + 1 } else { 0 })
-}
-
-fn name_length(rest: Rest<'_>, place: usize) -> usize {
-    rest.run(place, |c| c.is_ascii_alphanumeric() || matches!(c, ':' | '.' | '-' | '_'))
-}
-
-/// Where the attribute after white space at a place ends.
-fn attribute_end(rest: Rest<'_>, place: usize) -> Option<usize> {
-    let start = place + rest.run(place, is_space);
-    let name = name_length(rest, start);
-    if start == place || name == 0 || !rest.is(start, |c| c.is_ascii_alphabetic()) {
-        return None;
-    }
-    let end = start + name;
-    if rest.at(end) != Some('=') {
-        return Some(end);
-    }
-    match rest.at(end + 1)? {
-        mark @ ('"' | '\'') => {
-            let close = end + 2 + rest.run(end + 2, |c| c != mark);
-            rest.at(close).map(|_| close + 1)
-        }
-        _ => Some(end + 1 + name_length(rest, end + 1)),
-    }
 }
 
 /// Letters and digits, and full stops, `!` and `?` between letters: `a.b`, `hello!world`.
@@ -262,7 +218,7 @@ fn apostrophe_word(rest: Rest<'_>) -> Match {
             length = length.max(text.chars().count());
         }
     }
-    if rest.is(0, is_apostrophe) && rest.is(1, |c| matches!(c, '0'..='9')) && rest.is(2, is_digit) {
+    if rest.is(0, is_apostrophe) && rest.is(1, is_digit) && rest.is(2, is_digit) {
         // '90s whole; '90 as a year
         if rest.says(3, "s") && rest.at(2) == Some('0') {
             length = length.max(4);
@@ -292,165 +248,6 @@ fn apostrophe_word(rest: Rest<'_>) -> Match {
         return Match::seeing(2, 1);
     }
     Match::of(length)
-}
-
-fn ends_address(c: char) -> bool {
-    is_space(c) || matches!(c, '"' | '<' | '>' | '|' | '(' | ')')
-}
-
-/// Web and mail addresses, @names and #tags.
-fn address(rest: Rest<'_>) -> Match {
-    let whole = rest.run(0, |c| !ends_address(c));
-    let trimmed = |mut end: usize| {
-        while end > 0 && rest.is(end - 1, |c| ".!?(){},-".contains(c)) {
-            end -= 1;
-        }
-        end
-    };
-    for scheme in ["http://", "https://"] {
-        if rest.says(0, scheme) && trimmed(whole) > scheme.len() + 1 {
-            return Match::of(trimmed(whole));
-        }
-    }
-    if let Some(end) = mail_end(rest, whole) {
-        return Match::of(end);
-    }
-    if rest.is(0, |c| c == '@') {
-        let name = rest.run(1, |c| c.is_ascii_alphanumeric() || c == '_');
-        let good = rest.is(1, |c| c.is_ascii_alphabetic() || c == '_');
-        return Match::of(if good { 1 + name } else { 0 });
-    }
-    if rest.is(0, |c| c == '#') && rest.is(1, is_letter) {
-        return Match::of(1 + rest.run(1, |c| is_letter(c) || is_digit(c)));
-    }
-    Match::of(host_length(rest, whole, trimmed))
-}
-
-/// Where a mail address at the start ends; whatever has an `@` inside counts as one.
-fn mail_end(rest: Rest<'_>, whole: usize) -> Option<usize> {
-    let at = (1..whole).rev().find(|place| rest.at(*place) == Some('@'))?;
-    if !rest.is(0, |c| c.is_ascii_alphanumeric()) {
-        return None;
-    }
-    let host =
-        |place: usize| rest.run(place, |c| !ends_address(c) && !matches!(c, '.' | '{' | '}'));
-    let mut end = at + 1 + host(at + 1);
-    while rest.at(end) == Some('.') && host(end + 1) > 0 {
-        end += 1 + host(end + 1);
-    }
-    (end > at + 1).then_some(end)
-}
-
-/// `www.a.org` and `a.com/path`.
-fn host_length(rest: Rest<'_>, whole: usize, trimmed: impl Fn(usize) -> usize) -> usize {
-    let inside = |c: char| !ends_address(c) && !"`'.!?{},-_$/".contains(c);
-    let mut end = 0;
-    let mut best = 0;
-    loop {
-        let part = rest.run(end, inside);
-        if part == 0 {
-            break;
-        }
-        let name = rest.text(end, end + part);
-        let first = rest.text(0, 4) == "www.";
-        let known = end > 0 && ["com", "net", "org", "edu"].contains(&name.as_str());
-        let generic = first
-            && end > 4
-            && (2..=4).contains(&part)
-            && name.chars().all(|c| c.is_ascii_alphabetic());
-        end += part;
-        if known || generic {
-            best = end;
-        }
-        if rest.at(end) != Some('.') {
-            break;
-        }
-        end += 1;
-    }
-    if best > 0 && rest.at(best) == Some('/') && trimmed(whole) > best + 1 {
-        trimmed(whole)
-    } else {
-        best
-    }
-}
-
-/// `1,000`, `12:30`, `-5`, `.5`.
-fn number(rest: Rest<'_>) -> Match {
-    if rest.is(0, is_superscript) {
-        return Match::of(rest.run(0, is_superscript));
-    }
-    let sign = usize::from(rest.is(0, |c| c == '-' || c == '+'));
-    let mut end = sign + rest.run(sign, is_digit);
-    while rest.is(end, |c| matches!(c, '.' | ':' | ',')) && rest.is(end + 1, is_digit) {
-        end += 1 + rest.run(end + 1, is_digit);
-    }
-    if end == sign {
-        return Match::none();
-    }
-    Match::of(end)
-}
-
-/// `1/2`, `1 1/2`, ½, telephone numbers.
-fn fraction(rest: Rest<'_>) -> Match {
-    if let Some(text) = rest.at(0).and_then(|c| match c {
-        '½' => Some("1/2"),
-        '¼' => Some("1/4"),
-        '¾' => Some("3/4"),
-        '⅓' => Some("1/3"),
-        '⅔' => Some("2/3"),
-        _ => None,
-    }) {
-        return Match::written(1, text);
-    }
-    let digits = |place| rest.run(place, is_digit);
-    let part = |place: usize| -> usize {
-        let upper = digits(place);
-        let lower = digits(place + upper + 1).min(4);
-        let good = (1..=4).contains(&upper) && rest.at(place + upper) == Some('/') && lower > 0;
-        if good { upper + 1 + lower } else { 0 }
-    };
-    let whole = digits(0);
-    if (1..=4).contains(&whole) && rest.is(whole, |c| c == ' ' || c == '-') && part(whole + 1) > 0 {
-        return Match::of(whole + 1 + part(whole + 1));
-    }
-    let plain = part(0);
-    if plain > 0 && (1..=2).contains(&whole) && rest.at(plain) == Some('/') {
-        let year = digits(plain + 1).min(4);
-        return Match::of(if year >= 2 { plain + 1 + year } else { plain });
-    }
-    match telephone(rest) {
-        length if length > plain => Match::written(length, &escaped(&rest.text(0, length))),
-        _ => Match::of(plain),
-    }
-}
-
-/// `(555) 123-4567`: an area in brackets, which stays one token with what follows.
-fn telephone(rest: Rest<'_>) -> usize {
-    let area = if rest.at(0) == Some('(') { rest.run(1, is_digit) } else { 0 };
-    if !(2..=3).contains(&area) || rest.at(1 + area) != Some(')') {
-        return 0;
-    }
-    let start = area + 2 + rest.run(area + 2, |c| c == ' ').min(1);
-    let first = rest.run(start, is_digit);
-    if !(3..=4).contains(&first) || !rest.is(start + first, |c| c == '-' || c == ' ') {
-        return 0;
-    }
-    let second = rest.run(start + first + 1, is_digit);
-    if (3..=5).contains(&second) { start + first + 1 + second } else { 0 }
-}
-
-fn currency(rest: Rest<'_>) -> Match {
-    let code = rest.run(0, |c| c.is_ascii_uppercase());
-    if rest.at(code) == Some('$') {
-        return Match::of(code + 1);
-    }
-    match rest.at(0) {
-        Some('£') => Match::written(1, "#"),
-        Some('€' | '\u{20a0}' | '\u{80}') => Match::written(1, "$"),
-        Some('¢') => Match::written(1, "cents"),
-        Some('#') => Match::of(rest.run(0, |c| c == '#')),
-        _ => Match::none(),
-    }
 }
 
 /// Words with their full stop.
@@ -593,7 +390,7 @@ fn face(rest: Rest<'_>) -> Match {
 }
 
 /// Brackets as the treebank writes them.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {
         match c {
