@@ -331,7 +331,8 @@ mod tests {
 
     #[test]
     fn failed_rows_stay_in_the_denominator() {
-        let records = [record(Some("a red cat"), &["a red cat"]), record(None, &["one two three"])];
+        let records =
+            [record(Some("a red cat"), &["a red cat"]), record(None, &["blue green grey"])];
         let wer = score(&measured("wer"), &records).unwrap();
         assert_eq!((wer.value, wer.rows, wer.failed, wer.uncounted), (Some(0.5), 2, 1, 0));
         let exact = score(&measured("exact_match"), &records).unwrap();

@@ -1,8 +1,11 @@
 //! Comma-separated values as RFC 4180 describes them: fields may be quoted, quoted fields may hold
 //! commas, line ends and doubled quotes.
 
+/// The fields of a record, with the line it begins in.
+pub type Record = (usize, Vec<String>);
+
 /// Records with the line each begins in; the reason where a text is not well formed.
-pub fn parse(text: &str) -> Result<Vec<(usize, Vec<String>)>, (usize, &'static str)> {
+pub fn parse(text: &str) -> Result<Vec<Record>, (usize, &'static str)> {
     let mut records = Vec::new();
     let mut chars = text.strip_prefix('\u{feff}').unwrap_or(text).chars().peekable();
     let mut line = 1;
@@ -52,7 +55,7 @@ mod tests {
     #[test]
     fn quoted_fields_hold_anything() {
         let records = parse("a,b\r\n\"x,\"\"y\"\"\nz\",2\n\n,\n").unwrap();
-        let expected: Vec<(usize, Vec<String>)> = vec![
+        let expected: Vec<Record> = vec![
             (1, vec!["a".into(), "b".into()]),
             (2, vec!["x,\"y\"\nz".into(), "2".into()]),
             (5, vec![String::new(), String::new()]),
