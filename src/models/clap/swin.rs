@@ -92,7 +92,7 @@ fn bias(stage: &Stage, shift: usize, table: &Tensor) -> Result<Tensor> {
         }
     }
     let index = Tensor::from_vec(index, patches * patches, table.device())?;
-    let bias = table.to_dtype(DType::F32)?.index_select(&index, 0)?;
+    let bias = table.to_dtype(DType::F32)?.contiguous()?.index_select(&index, 0)?;
     let bias = bias.t()?.contiguous()?.reshape((1, heads, patches, patches))?;
     if shift == 0 {
         return Ok(bias);
