@@ -39,7 +39,7 @@ pub struct Args {
     #[command(subcommand)]
     action: Option<Action>,
     #[command(flatten)]
-    run: Option<run::Args>,
+    run: run::Args,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -62,16 +62,14 @@ enum Stage {
 }
 
 pub fn run(args: &Args) -> Exit {
-    match (&args.action, &args.run) {
-        (Some(Action::Recipe { stage }), _) => output::stdout(match stage {
+    match &args.action {
+        Some(Action::Recipe { stage }) => output::stdout(match stage {
             Stage::Pretrain => include_str!("../../../stdlib/training/pretrain.yaml"),
             Stage::Finetune => include_str!("../../../stdlib/training/finetune.yaml"),
         }),
-        (Some(Action::Expand(args)), _) => ended(expand::run(args)),
-        (Some(Action::Export(args)), _) => ended(export::run(args)),
-        (None, Some(args)) => run::run(args),
-        // clap has said what is missing.
-        (None, None) => Exit::Usage,
+        Some(Action::Expand(args)) => ended(expand::run(args)),
+        Some(Action::Export(args)) => ended(export::run(args)),
+        None => run::run(&args.run),
     }
 }
 

@@ -16,14 +16,13 @@ use crate::train::recipe::{DataSource, Recipe};
 use crate::train::{Begun, Evaluation, Outcome, Step, TrainError, Watch, listed, train};
 
 #[derive(Debug, clap::Args)]
-#[group(id = "training")] // by which clap knows whether any of it was given
 pub struct Args {
     /// The recipe, a YAML file; paths in it are below its folder
-    #[arg(required = true)]
-    recipe: PathBuf,
+    #[arg(required = true)] // but for subcommands, which is why it is an option
+    recipe: Option<PathBuf>,
     /// Folder of the checkpoints and the log; a training that was begun there goes on
-    #[arg(short, long, value_name = "DIR")]
-    out: PathBuf,
+    #[arg(short, long, value_name = "DIR", required = true)]
+    out: Option<PathBuf>,
     /// Fail if there is no checkpoint to go on from
     #[arg(long)]
     resume: bool,
@@ -63,12 +62,14 @@ fn source(text: &str) -> Result<DataSource, String> {
 }
 
 pub fn run(args: &Args) -> Exit {
+    // clap has said what is missing.
+    let (Some(file), Some(out)) = (&args.recipe, &args.out) else { return Exit::Usage };
     args.machine.limit_threads();
-    let recipe = match recipe(args) {
+    let recipe = match recipe(args, file, out) {
         Ok(recipe) => recipe,
         Err(error) => return super::failed(&error),
     };
-    let place = match args.machine.place(args.out.clone()) {
+    let place = match args.machine.place(out.clone()) {
         Ok(place) => place,
         Err(exit) => return exit,
     };
@@ -77,12 +78,12 @@ pub fn run(args: &Args) -> Exit {
     watch.bar.finish_and_clear();
     match outcome {
         Err(error) => super::failed(&error),
-        Ok(outcome) => ended(args, &outcome),
+        Ok(outcome) => ended(args, out, &outcome),
     }
 }
 
-fn recipe(args: &Args) -> Result<Recipe, TrainError> {
-    let mut recipe = Recipe::read(&args.recipe)?;
+fn recipe(args: &Args, file: &Path, out: &Path) -> Result<Recipe, TrainError> {
+    let mut recipe = Recipe::read(file)?;
     if let Some(model) = &args.model {
         recipe.model.clone_from(model);
     }
@@ -95,17 +96,17 @@ fn recipe(args: &Args) -> Result<Recipe, TrainError> {
     if let Some(steps) = args.steps {
         recipe.steps = steps;
     }
-    recipe.check(&args.recipe.display().to_string())?;
-    if args.resume && crate::train::checkpoint::steps(&args.out).is_empty() {
+    recipe.check(&file.display().to_string())?;
+    if args.resume && crate::train::checkpoint::steps(out).is_empty() {
         return Err(TrainError::Input {
-            message: format!("there is no checkpoint in `{}`", args.out.display()),
+            message: format!("there is no checkpoint in `{}`", out.display()),
             help: "leave out --resume to begin there",
         });
     }
     Ok(recipe)
 }
 
-fn ended(args: &Args, outcome: &Outcome) -> Exit {
+fn ended(args: &Args, out: &Path, outcome: &Outcome) -> Exit {
     let checkpoint = outcome.checkpoint.display().to_string();
     if args.json {
         let printed = json!({
@@ -120,7 +121,7 @@ fn ended(args: &Args, outcome: &Outcome) -> Exit {
         match outcome.cancelled {
             true => eprintln!("cancelled; the same command goes on from {checkpoint}"),
             false => {
-                eprintln!("done: {checkpoint}; curves in {}", args.out.join("loss.html").display())
+                eprintln!("done: {checkpoint}; curves in {}", out.join("loss.html").display())
             }
         }
     }
