@@ -7,7 +7,7 @@ use serde::Deserialize;
 #[serde(rename_all = "snake_case")]
 pub enum Provider {
     /// A server that speaks OpenAI's protocol.
-    Openai(Openai),
+    Openai(Box<Openai>),
     /// A model of agpt's, by name or folder.
     Bundle(String),
     /// A program, which is given the description and a path to write to.
