@@ -11,7 +11,7 @@ use crate::lang::ir::{
     Block, Expr, ExprKind, LocalId, Param, Pipeline, PipelineId, Program, Template, TemplateId,
 };
 use crate::lang::types::Type;
-use crate::lang::{self, Loader};
+use crate::lang::{self, LoadError, Loader};
 use crate::plan::{self, Plan, passes, print};
 use crate::runtime::engine::Engine;
 use crate::runtime::events::Events;
@@ -46,38 +46,37 @@ impl Prepared {
     ) -> Result<Self, DataError> {
         let failed = |reason: String| DataError::Template { name: used.template.clone(), reason };
         let (module, name) = reference(&used.template).map_err(failed)?;
-        let mut text = format!("use {module} {{ {name} }}\n");
-        let mut pool = match &used.instructions {
+        let root = folder.join("recipe").display().to_string();
+        // The module itself is the root: a program holds what its root declares and needs.
+        let loaded = loader.load(&lang::root_id(&root), &module);
+        let loaded = loaded.map_err(|error| failed(unread(&module, &error)))?;
+        let (program, sources) = compiled(&loaded.name, &loaded.text, loader)?;
+        let own = |it: &Template| it.module.is_empty() && it.name == name;
+        let id = program.templates.iter().position(own);
+        let id = id.ok_or_else(|| failed(format!("`{name}` is no template of {module}")))?;
+        let template = &program.templates[id];
+        let fitted = Fitted::new(template, used).map_err(failed)?;
+        let plan =
+            prompt_of(&program, id, &fitted).map_err(|diagnostic| broken(diagnostic, &sources))?;
+        let pool = match &used.instructions {
+            None => Vec::new(),
             Some(Pool::Listed(listed)) if listed.is_empty() => {
                 return Err(failed("its list of instructions is empty".into()));
             }
             Some(Pool::Listed(listed)) => listed.clone(),
-            _ => Vec::new(),
+            Some(Pool::Named(constant)) => {
+                let (module, constant) = reference(constant).map_err(failed)?;
+                let text = format!(
+                    "use {module} {{ {constant} }}\n\npipeline pool_of_the_recipe() -> list<text> \
+                     {{\n  return {constant}\n}}\n"
+                );
+                let (program, sources) = compiled(&root, &text, loader)?;
+                let entry = program.entries.first().copied();
+                let entry = entry.ok_or_else(|| failed("its instructions are no list".into()))?;
+                let plan = plan::lower(&program, entry).map_err(|it| broken(it, &sources))?;
+                texts(&passes::optimise(&plan).0, &sources, engine, events)?
+            }
         };
-        if let Some(Pool::Named(constant)) = &used.instructions {
-            let (module, constant) = reference(constant).map_err(failed)?;
-            text.push_str(&format!("use {module} {{ {constant} }}\n"));
-            text.push_str(&format!(
-                "pipeline pool_of_the_recipe() -> list<text> {{\n  return {constant}\n}}\n"
-            ));
-        }
-        let root = folder.join("recipe").display().to_string();
-        let compiled = lang::compile(&root, &text, loader);
-        let Some(program) = compiled.program else {
-            let (diagnostics, sources) = (compiled.diagnostics, compiled.sources);
-            return Err(DataError::Source(Box::new((diagnostics, sources))));
-        };
-        let found = program.templates.iter().position(|template| template.name == name);
-        let id = found.ok_or_else(|| failed(format!("`{name}` is no template of {module}")))?;
-        let template = &program.templates[id];
-        let fitted = Fitted::new(template, used).map_err(failed)?;
-        let sources = compiled.sources;
-        let plan =
-            prompt_of(&program, id, &fitted).map_err(|diagnostic| broken(diagnostic, &sources))?;
-        if let Some(entry) = program.entries.first() {
-            let plan = plan::lower(&program, *entry).map_err(|error| broken(error, &sources))?;
-            pool = texts(&passes::optimise(&plan).0, &sources, engine, events)?;
-        }
         Ok(Prepared {
             name: used.template.clone(),
             medium: fitted.medium,
@@ -135,6 +134,24 @@ fn reference(text: &str) -> Result<(String, &str), String> {
     let module = module.strip_suffix(".agpt").unwrap_or(module);
     let known = ["std/", "pkg/", "./", "../"].iter().any(|start| module.starts_with(start));
     Ok((if known { module.to_string() } else { format!("./{module}") }, name))
+}
+
+fn compiled(name: &str, text: &str, loader: &dyn Loader) -> Result<(Program, Sources), DataError> {
+    let compiled = lang::compile(name, text, loader);
+    match compiled.program {
+        Some(program) => Ok((program, compiled.sources)),
+        None => {
+            let (diagnostics, sources) = (compiled.diagnostics, compiled.sources);
+            Err(DataError::Source(Box::new((diagnostics, sources))))
+        }
+    }
+}
+
+fn unread(module: &str, error: &LoadError) -> String {
+    match error {
+        LoadError::Unreadable(reason) => format!("{module} cannot be read: {reason}"),
+        _ => format!("there is no module {module}"),
+    }
 }
 
 /// How a template's parameters are filled.
