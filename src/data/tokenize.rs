@@ -191,7 +191,8 @@ impl Part<'_> {
         let whole = report.from == self.written()
             && fs::read(self.path("jsonl"))
                 .is_ok_and(|bytes| Digest::of(&bytes).hex() == report.blake3);
-        Ok((whole && !(cut.retry && !report.failed.is_empty())).then_some(report))
+        let again = cut.retry && !report.failed.is_empty();
+        Ok((whole && !again).then_some(report))
     }
 
     fn make(

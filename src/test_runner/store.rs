@@ -108,7 +108,8 @@ impl Store {
     pub fn record(&mut self, now: Recording) {
         // Gaps differ in their last digits between machines, which is no reason to write.
         let known = self.recorded.as_ref().is_some_and(|before| deviation(before, &now).is_none());
-        if !known && !(now.is_empty() && self.recorded.is_none()) {
+        let nothing = now.is_empty() && self.recorded.is_none();
+        if !known && !nothing {
             self.recording = Some(now);
         }
     }

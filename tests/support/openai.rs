@@ -300,7 +300,7 @@ fn sound(number: u32) -> Vec<u8> {
     let mut writer = hound::WavWriter::new(&mut bytes, spec).unwrap();
     let pitch = 20.0 + f64::from(number % 40);
     for index in 0..1600 {
-        let sample = (f64::from(index) * 6.28 / pitch).sin() * 8000.0;
+        let sample = (f64::from(index) * std::f64::consts::TAU / pitch).sin() * 8000.0;
         writer.write_sample(sample as i16).unwrap();
     }
     writer.finalize().unwrap();

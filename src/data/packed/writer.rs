@@ -141,7 +141,7 @@ mod tests {
         assert_eq!(first.ids, [1, 2, 3, 4, 5]);
         assert_eq!(first.counted, [false, true, false, true, false]);
         assert_eq!(first.samples, [0..2, 2..5]);
-        assert_eq!(shard.sequence(1).samples, [0..2]);
+        assert_eq!(shard.sequence(1).samples, std::slice::from_ref(&(0..2)));
     }
 
     #[test]

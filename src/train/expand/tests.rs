@@ -133,7 +133,7 @@ fn many_bytes_are_several_files_with_an_index() {
     let index: Value =
         serde_json::from_slice(&fs::read(out.path().join("model.safetensors.index.json")).unwrap())
             .unwrap();
-    assert_eq!(index["weight_map"][HEAD], "model-00001-of-00003.safetensors");
+    assert_eq!(index["weight_map"][HEAD], "model-00001-of-00002.safetensors");
     let weights = Bundle::open(Source::Folder(out.path().into())).unwrap().llm().weights().unwrap();
     assert_eq!(weights.names().count(), 3);
 }
