@@ -7,7 +7,7 @@
     python evaluate.py media     the example pictures                            → examples/media
 
 `paint` runs the program at $AGPT (target/release/agpt). Everything else is PyTorch on the weights
-of the bundle.
+of the bundle. $NANO_BUNDLE names the folder of another bundle; its figures go to its own card.
 """
 
 import collections
@@ -32,7 +32,7 @@ from safetensors.torch import load_file
 from train_unet import Conditioner
 
 ROOT = data.HERE.parents[3]
-CARD = data.HERE.parent / "card"
+CARD = BUNDLE / "card"
 EXAMPLES = {"apple": "redapple", "banana": "banana", "bus": "bus", "cat": "cat", "goat": "goat", "penguin": "penguin", "rocket": "rocket", "sunflower": "sunflower"}
 
 
@@ -224,8 +224,10 @@ SCENES = ["a red apple", "a green apple", "a yellow banana", "a red heart", "a b
 
 
 def agpt(*args):
+    """The program, on the model of $NANO_BUNDLE where that is set, else on the one inside of it."""
     program = os.environ.get("AGPT", str(ROOT / "target/release/agpt"))
-    return subprocess.run([program, *args], cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
+    model = ["--model", str(BUNDLE)] if "NANO_BUNDLE" in os.environ and args[0] == "run" else []
+    return subprocess.run([program, *args, *model], cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def paint():

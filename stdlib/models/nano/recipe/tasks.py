@@ -17,7 +17,7 @@ from train_speech_tokenizer import trained_on
 # Conversations of each kind in a step, on average; those of PICTURES are all that the first stage learns.
 PICTURES = {"caption": 32, "paint": 24}
 WEIGHTS = {
-    "caption": 4, "paint": 3, "transcribe": 4, "speak": 9, "describe_music": 3, "compose": 5, "answer": 0.5, "spoken_answer": 2.5,
+    "caption": 4, "paint": 4, "transcribe": 3, "speak": 14, "describe_music": 3, "compose": 4, "answer": 0.5, "spoken_answer": 2.5,
     "spoken_question": 1.5, "music_question": 0.6, "aloud": 1, "story": 1.5, "paint_spoken": 1, "match": 1, "again": 1.5,
 }  # fmt: skip
 
