@@ -13,6 +13,7 @@ pub mod rng;
 pub mod role;
 pub mod span;
 pub mod value;
+pub mod yaml;
 
 pub use diagnostic::{Diagnostic, Fix, Label, Severity};
 pub use medium::{Medium, Reply};
