@@ -63,7 +63,9 @@ fn words(file: &str, bytes: &[u8]) {
     std::fs::write(folder.join(file), bytes).expect("a file");
     let manifest = format!(
         "format: 1\nname: fuzz\ndescription: fuzz\nlicense: MIT\n\
-         components:\n  llm: {{ architecture: llama, path: . }}\nvocabulary: {{ tokenizer: {file} }}\n"
+         components:\n  llm: {{ architecture: llama, path: . }}\nvocabulary: {{ tokenizer: {file} }}\n\
+         prompt:\n  user: {{ before: \"U:\", after: \"\\n\" }}\n  \
+         assistant: {{ before: \"A:\", after: \"\\n\" }}\n  stop: [</s>]\ncontext: 64\n"
     );
     let bundle = Bundle::described(manifest.as_bytes(), Source::Folder(folder));
     let bundle = bundle.expect("a description that is right");

@@ -12,6 +12,7 @@ pub mod pattern;
 pub mod rng;
 pub mod role;
 pub mod span;
+pub mod text;
 pub mod value;
 pub mod yaml;
 
