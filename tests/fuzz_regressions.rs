@@ -73,5 +73,9 @@ fn every_target_takes_the_files_of_the_repository() {
         let files = folders.iter().flat_map(|folder| listed(&root.join(folder), endings));
         assert!(run(target, files) > 0, "{name} has no seeds");
     }
-    assert_eq!(seeds.len() + 3, targets::TARGETS.len(), "package, packed and snapshot have regressions");
+    assert_eq!(
+        seeds.len() + 3,
+        targets::TARGETS.len(),
+        "package, packed and snapshot have regressions"
+    );
 }

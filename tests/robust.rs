@@ -34,7 +34,8 @@ fn a_file_of_ten_megabytes_is_refused_unread() {
     let file = folder.path().join("long.agpt");
     fs::write(&file, "const A = 1 // é\n".repeat(600_000)).unwrap();
     for arguments in [&["check"][..], &["fmt", "--check"]] {
-        let output = within("refusing", || agpt().args(arguments).arg(&file).output().unwrap());
+        let output =
+            within("refusing", || agpt(arguments.iter().copied()).arg(&file).output().unwrap());
         let told = stderr(&output);
         assert!(told.contains("E0116") && told.contains("4 MiB"), "{told}");
         assert_ne!(output.status.code(), Some(0));
@@ -107,7 +108,9 @@ fn import_bombs_are_bounded() {
     assert!(codes("use ./m0\n", &long).contains(&"E0204"));
     // A circle of three.
     let circle = chain(3, &|n| format!("use ./m{}\n", (n + 1) % 3));
-    assert!(codes("use ./m0\nconst A = m0.C0\n", &circle).iter().any(|code| code.starts_with("E02")));
+    assert!(
+        codes("use ./m0\nconst A = m0.C0\n", &circle).iter().any(|code| code.starts_with("E02"))
+    );
     // Diamonds: 2^200 ways lead to the last file, which is read once.
     let pair = |n: usize| format!("use ./m{} as a\nuse ./m{} as b\n", n + 2 - n % 2, n + 3 - n % 2);
     let diamonds = chain(402, &|n| if n < 400 { pair(n) } else { String::new() });
@@ -168,11 +171,13 @@ fn a_zip_bomb_in_a_checkpoint_is_not_unpacked() {
         }
         bytes
     };
-    for bytes in [pack(zip::CompressionMethod::Stored, 2), pack(zip::CompressionMethod::Stored, u32::MAX - 1)] {
+    for bytes in [
+        pack(zip::CompressionMethod::Stored, 2),
+        pack(zip::CompressionMethod::Stored, u32::MAX - 1),
+    ] {
         let blob = agpt::bundle::Blob::Owned(bytes.into());
-        let opened = within("opening", || {
-            agpt::bundle::Weights::open([("bomb.pt".to_string(), blob)])
-        });
+        let opened =
+            within("opening", || agpt::bundle::Weights::open([("bomb.pt".to_string(), blob)]));
         let told = opened.err().expect("no weights").to_string();
         assert!(told.contains("bomb.pt"), "{told}");
     }
@@ -202,7 +207,11 @@ fn a_picture_that_promises_gigabytes_is_refused() {
         let bytes = picture(side);
         within("refusing", || {
             assert!(RgbImage::decode(&bytes, "bomb.png").is_err());
-            assert!(png_text(&bytes, "bomb.png").is_err());
+            // Texts are read without the pixels, so there may be nothing wrong with them.
+            assert!(
+                png_text(&bytes, "bomb.png").is_err()
+                    || png_text(&bytes, "bomb.png").unwrap().is_empty()
+            );
         });
     }
 }

@@ -72,8 +72,11 @@ pub fn session(bytes: &[u8]) {
     let mut last = first;
     for (at, part) in parts.take(6).enumerate() {
         let (numbers, next) = part.split_once('\n').unwrap_or((part, last));
-        let numbers: Vec<u32> =
-            numbers.split(' ').filter(|word| !word.is_empty()).map(|n| n.parse().unwrap_or(0)).collect();
+        let numbers: Vec<u32> = numbers
+            .split(' ')
+            .filter(|word| !word.is_empty())
+            .map(|n| n.parse().unwrap_or(0))
+            .collect();
         let number = |place: usize| numbers.get(place).copied().unwrap_or(0);
         let method = ASKED[number(0) as usize % ASKED.len()];
         let position = json!({ "line": number(1), "character": number(2) });

@@ -17,6 +17,7 @@ pub struct Target {
     pub name: &'static str,
     pub run: fn(&[u8]),
     /// Whether its inputs are programs, which are changed word by word.
+    #[allow(dead_code)] // the fuzzer asks, the tests do not
     pub program: bool,
 }
 

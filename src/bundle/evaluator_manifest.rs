@@ -45,8 +45,7 @@ impl EvaluatorManifest {
 
     /// Reads a description; `path` is what errors call it.
     pub fn parse(text: &str, path: &str) -> Result<Self, BundleError> {
-        let failed =
-            |message: String| BundleError::Manifest { path: path.to_string(), message };
+        let failed = |message: String| BundleError::Manifest { path: path.to_string(), message };
         let manifest: Self =
             yaml::read(text).map_err(|error| failed(error.without_snippet().to_string()))?;
         match manifest.format {
