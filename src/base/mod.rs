@@ -12,7 +12,9 @@ pub mod pattern;
 pub mod rng;
 pub mod role;
 pub mod span;
+pub mod text;
 pub mod value;
+pub mod yaml;
 
 pub use diagnostic::{Diagnostic, Fix, Label, Severity};
 pub use medium::{Medium, Reply};

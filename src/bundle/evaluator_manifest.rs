@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::base::yaml;
+
 use super::manifest::{FORMAT, FileSource};
 use super::source::looks_like_a_path;
 use super::{BundleError, Search, Source, embedded};
@@ -38,10 +40,16 @@ impl EvaluatorManifest {
         let Some(bytes) = embedded::file(&path) else { return Ok(None) };
         let failed = |message: String| BundleError::Manifest { path: path.clone(), message };
         let text = std::str::from_utf8(bytes).map_err(|error| failed(error.to_string()))?;
-        let manifest: Self = serde_saphyr::from_str(text)
-            .map_err(|error| failed(error.without_snippet().to_string()))?;
+        Self::parse(text, &path).map(Some)
+    }
+
+    /// Reads a description; `path` is what errors call it.
+    pub fn parse(text: &str, path: &str) -> Result<Self, BundleError> {
+        let failed = |message: String| BundleError::Manifest { path: path.to_string(), message };
+        let manifest: Self =
+            yaml::read(text).map_err(|error| failed(error.without_snippet().to_string()))?;
         match manifest.format {
-            FORMAT => Ok(Some(manifest)),
+            FORMAT => Ok(manifest),
             other => Err(failed(format!("is of format {other}; this program reads {FORMAT}"))),
         }
     }

@@ -440,7 +440,7 @@ impl Default for ImagePerceptual {
 impl Manifest {
     /// Reads and checks a manifest; `path` is what errors call it.
     pub fn parse(text: &str, path: &str) -> Result<Self, BundleError> {
-        let manifest: Manifest = serde_saphyr::from_str(text).map_err(|error| {
+        let manifest: Manifest = crate::base::yaml::read(text).map_err(|error| {
             let place = error.location();
             BundleError::Syntax {
                 path: path.to_string(),

@@ -4,7 +4,9 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::base::text;
 use crate::bundle::embedded;
+use crate::lang::syntax::MAX_BYTES;
 use crate::lang::{LoadError, LoadedModule, LoadedPlugin, Loader, ModuleId};
 use crate::package::Packages;
 use crate::package::graph::tidy;
@@ -19,7 +21,7 @@ pub struct FileLoader {
 
 impl Loader for FileLoader {
     fn load(&self, from: &ModuleId, path: &str) -> Result<LoadedModule, LoadError> {
-        load(&self.packages, from, path, &|file| std::fs::read_to_string(file))
+        load(&self.packages, from, path, &|file| text::read(file, MAX_BYTES))
     }
 
     fn plugin(&self, from: &ModuleId, path: &str) -> Result<LoadedPlugin, LoadError> {

@@ -31,7 +31,7 @@ pub fn compile(path: &Path) -> Result<Compilation, Exit> {
 
 /// The text of a file that the user named.
 pub fn read(path: &Path) -> Result<String, Exit> {
-    match std::fs::read_to_string(path) {
+    match crate::base::text::read(path, lang::syntax::MAX_BYTES) {
         Ok(text) => Ok(text),
         Err(error) => {
             let what = match error.kind() {

@@ -155,7 +155,7 @@ pub enum Scalar {
 impl Recipe {
     /// Reads and checks a recipe; `path` is what errors call it.
     pub fn parse(text: &str, path: &Path) -> Result<Self, DataError> {
-        let recipe: Recipe = serde_saphyr::from_str(text).map_err(|error| {
+        let recipe: Recipe = crate::base::yaml::read(text).map_err(|error| {
             let place = error.location();
             let message = error.without_snippet().to_string();
             let end = message.rfind(" at line ").unwrap_or(message.len());

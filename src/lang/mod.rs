@@ -18,7 +18,7 @@ pub mod syntax;
 pub mod types;
 pub(crate) mod words;
 
-use crate::base::{Diagnostic, Sources};
+use crate::base::{Diagnostic, Severity, Sources};
 
 /// Names that need no declaration.
 pub use resolve::{BUILTIN_FUNCTIONS, BUILTIN_TYPES};
@@ -39,6 +39,27 @@ pub struct Compilation {
     pub index: index::Index,
 }
 
+/// Whoever has more mistakes corrects the first ones and looks again.
+const MAX_DIAGNOSTICS: usize = 200;
+
+/// Leaves the first diagnostics, among them an error if there is one; the last says how many
+/// were left out.
+fn shorten(diagnostics: &mut Vec<Diagnostic>) {
+    if diagnostics.len() <= MAX_DIAGNOSTICS {
+        return;
+    }
+    let is_error = |diagnostic: &Diagnostic| diagnostic.severity == Severity::Error;
+    if let Some(first) = diagnostics.iter().position(is_error).filter(|at| *at >= MAX_DIAGNOSTICS) {
+        diagnostics.swap(first, MAX_DIAGNOSTICS - 1);
+    }
+    let more = diagnostics.len() - MAX_DIAGNOSTICS;
+    diagnostics.truncate(MAX_DIAGNOSTICS);
+    if let Some(last) = diagnostics.last_mut() {
+        let note = format!("{more} more diagnostics are not shown");
+        last.help = Some(last.help.take().map_or(note.clone(), |help| format!("{help}\n{note}")));
+    }
+}
+
 /// Compiles a root file with all that it uses.
 pub fn compile(root_name: &str, root_text: &str, loader: &dyn Loader) -> Compilation {
     let mut sources = Sources::default();
@@ -49,5 +70,6 @@ pub fn compile(root_name: &str, root_text: &str, loader: &dyn Loader) -> Compila
     diagnostics.sort_by_key(|diagnostic| {
         diagnostic.labels.first().map(|label| (label.span.source, label.span.start))
     });
+    shorten(&mut diagnostics);
     Compilation { sources, program, diagnostics, index }
 }

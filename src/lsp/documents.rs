@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::base::{Diagnostic, SourceFile, SourceId, Span};
+use crate::base::{Diagnostic, SourceFile, SourceId, Span, text};
 use crate::lang::index::Index;
+use crate::lang::syntax::MAX_BYTES;
 use crate::lang::{self, Compilation, LoadError, LoadedModule, LoadedPlugin, Loader, ModuleId};
 use crate::package::Packages;
 use crate::plan;
@@ -52,7 +53,7 @@ impl Loader for BufferLoader<'_> {
             let name = file.display().to_string();
             let open = self.texts.get(&name).cloned();
             self.asked.borrow_mut().insert(name);
-            open.map_or_else(|| std::fs::read_to_string(file), Ok)
+            open.map_or_else(|| text::read(file, MAX_BYTES), Ok)
         })
     }
 
@@ -189,7 +190,7 @@ impl<'a> Documents<'a> {
                 continue;
             }
             // What cannot be read has no uses to find.
-            if let Ok(text) = std::fs::read_to_string(&file) {
+            if let Ok(text) = text::read(&file, MAX_BYTES) {
                 each(&self.analyse(&name, &text));
             }
         }

@@ -5,7 +5,7 @@ pub mod outcome;
 mod recorder;
 pub mod report;
 pub mod snapshot;
-mod store;
+pub mod store;
 pub mod tier;
 
 use std::path::Path;

@@ -35,10 +35,15 @@ pub struct Store {
 }
 
 impl Store {
-    pub fn open(file: &Path, test: &Test) -> Result<Store, Failure> {
+    /// Where the snapshots of a test in a file lie.
+    pub fn folder(file: &Path, test: &Test) -> PathBuf {
         let stem = file.file_stem().unwrap_or_default();
         let folder = file.parent().unwrap_or(Path::new("")).join("snapshots").join(stem);
-        let folder = folder.join(slug(&test.title));
+        folder.join(slug(&test.title))
+    }
+
+    pub fn open(file: &Path, test: &Test) -> Result<Store, Failure> {
+        let folder = Self::folder(file, test);
         let path = folder.join("snapshot.json");
         let unreadable = |reason: String| Failure::Snapshot { path: path.clone(), reason };
         let before = match std::fs::read_to_string(&path) {

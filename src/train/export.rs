@@ -171,8 +171,9 @@ fn manifest(
 ) -> Result<String, TrainError> {
     let bytes = bundle.source().read(MANIFEST)?.unwrap_or(Blob::Embedded(&[]));
     let other = |reason: String| TrainError::Write(io::Error::other(reason));
-    let mut manifest: Map<String, Value> = serde_saphyr::from_str(&String::from_utf8_lossy(&bytes))
-        .map_err(|error| other(error.without_snippet().to_string()))?;
+    let mut manifest: Map<String, Value> =
+        crate::base::yaml::read(&String::from_utf8_lossy(&bytes))
+            .map_err(|error| other(error.without_snippet().to_string()))?;
     let name = wanted.name.clone().unwrap_or_else(|| model_name(out));
     manifest.insert("name".into(), json!(name));
     let mut files = BTreeMap::new();

@@ -117,7 +117,7 @@ impl Recipe {
         if text.len() > MAX_BYTES {
             return Err(refused(1, 1, "it is larger than 1 MiB".to_string()));
         }
-        let recipe: Recipe = serde_saphyr::from_str(text).map_err(|error| {
+        let recipe: Recipe = crate::base::yaml::read(text).map_err(|error| {
             let place = error.location();
             let message = error.without_snippet().to_string().replace('\n', " ");
             // The parser says the place again at the end.

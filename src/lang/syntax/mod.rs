@@ -15,4 +15,5 @@ pub use build::parse;
 pub(in crate::lang) use build::{Grammar, Pair, Rule};
 pub use errors::is_reserved;
 pub(in crate::lang) use operators::rank_of;
+pub use scan::MAX_BYTES;
 pub(in crate::lang) use scan::scan;

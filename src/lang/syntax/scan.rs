@@ -12,6 +12,10 @@ use super::characters;
 /// How deep brackets and the words that nest may go.
 pub const MAX_NESTING: usize = 48;
 
+/// The longest file that is read, in bytes. Nobody writes as much by hand; what is generated
+/// belongs into data.
+pub const MAX_BYTES: usize = 4 << 20;
+
 /// A file with more mistakes of this kind is no program.
 const MAX_REPORTS: usize = 100;
 
@@ -65,6 +69,13 @@ struct Scanner<'a> {
 /// Scans a whole file.
 pub fn scan(text: &str, source: SourceId) -> Scan {
     let mut scanner = Scanner::new(text, source);
+    if text.len() > MAX_BYTES {
+        let diagnostic = Diagnostic::error("E0116", "this file is too long")
+            .label(scanner.span(0, 0), format!("more than {} MiB", MAX_BYTES >> 20))
+            .help("cut it into modules, or keep long lists in a data set that an evaluation reads");
+        scanner.out.diagnostics.push(diagnostic);
+        return scanner.out;
+    }
     scanner.run();
     scanner.close_all(text.len());
     scanner.out.diagnostics.extend(characters::reordering(text, source));

@@ -49,7 +49,7 @@ impl Layout {
         let bundle = Bundle::find(model)?;
         let bytes = bundle.source().read(MANIFEST)?.unwrap_or(crate::bundle::Blob::Embedded(&[]));
         let path = bundle.source().display(MANIFEST);
-        let manifest = serde_saphyr::from_str(&String::from_utf8_lossy(&bytes));
+        let manifest = crate::base::yaml::read(&String::from_utf8_lossy(&bytes));
         let manifest: Map<String, Value> = manifest.map_err(|error| TrainError::Recipe {
             path,
             message: error.without_snippet().to_string(),

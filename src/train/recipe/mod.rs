@@ -272,7 +272,7 @@ impl Recipe {
             let message = "it is larger than 1 MiB, which no recipe is".to_string();
             return Err(TrainError::Recipe { path: path.to_string(), message });
         }
-        let recipe: Recipe = serde_saphyr::from_str(text).map_err(|error| {
+        let recipe: Recipe = crate::base::yaml::read(text).map_err(|error| {
             let place = error.location();
             TrainError::Syntax {
                 path: path.to_string(),
