@@ -8,6 +8,7 @@ pub mod export;
 mod feed;
 mod log;
 mod media;
+mod hub_files;
 mod memory;
 pub mod network;
 pub mod ops;
