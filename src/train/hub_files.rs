@@ -27,13 +27,12 @@ const REBUILDING: [&str; 7] = [
 
 /// Writes out what a `config.json` leaves to defaults. `dtype` is the weights' in PyTorch's name.
 pub fn complete(config: &mut Map<String, Value>, dtype: Option<&str>) -> Result<(), TrainError> {
-    let known: Config =
-        serde_json::from_value(Value::Object(config.clone())).map_err(|error| {
-            TrainError::Input {
-                message: format!("the configuration of the network is not usable: {error}"),
-                help: "its fields are those of HuggingFace's LlamaConfig",
-            }
-        })?;
+    let known: Config = serde_json::from_value(Value::Object(config.clone())).map_err(|error| {
+        TrainError::Input {
+            message: format!("the configuration of the network is not usable: {error}"),
+            help: "its fields are those of HuggingFace's LlamaConfig",
+        }
+    })?;
     let mut fill = |key: &str, value: Value| {
         if config.get(key).is_none_or(Value::is_null) {
             config.insert(key.into(), value);
