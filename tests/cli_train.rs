@@ -351,6 +351,15 @@ fn a_checkpoint_becomes_a_model() {
     for file in ["config.json", "tokenizer.json", "model.safetensors.index.json"] {
         assert!(bench.path("hf").join(file).is_file(), "{file}");
     }
+    let read = |file: &str| -> Value {
+        serde_json::from_slice(&fs::read(bench.path("hf").join(file)).unwrap()).unwrap()
+    };
+    let (config, tokenizer) = (read("config.json"), read("tokenizer_config.json"));
+    assert_eq!(config["architectures"][0], "LlamaForCausalLM");
+    assert_eq!([&config["dtype"], &config["torch_dtype"]], ["bfloat16"; 2]);
+    assert_eq!((&config["bos_token_id"], &config["eos_token_id"]), (&1.into(), &2.into()));
+    assert_eq!(config["tie_word_embeddings"], false);
+    assert_eq!([&tokenizer["bos_token"], &tokenizer["eos_token"]], ["<s>", "</s>"]);
     refused(
         &agpt(["train", "export", "src", "--out", &hf]).output().unwrap(),
         3,

@@ -25,14 +25,22 @@ pub fn write_atomic_with(
     write(path.as_ref(), None, write_all)
 }
 
+/// An error of writing with the file's name, and in plain words where the disk is full or a limit met.
+pub fn explained(path: &Path, error: io::Error) -> io::Error {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    let what = match error.kind() {
+        StorageFull | QuotaExceeded | FileTooLarge => "there is no room for it on the disk: ",
+        _ => "",
+    };
+    io::Error::new(error.kind(), format!("cannot write `{}`: {what}{error}", path.display()))
+}
+
 fn write(
     path: &Path,
     permissions: Option<std::fs::Permissions>,
     write_all: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
-    let explain = |error: io::Error| {
-        io::Error::new(error.kind(), format!("cannot write `{}`: {error}", path.display()))
-    };
+    let explain = |error: io::Error| explained(path, error);
     if path.file_name().is_none() || path.is_dir() {
         let text = format!("cannot write `{}`: it is a folder; give a file name", path.display());
         return Err(io::Error::new(io::ErrorKind::IsADirectory, text));

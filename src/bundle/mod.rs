@@ -211,6 +211,27 @@ impl Bundle {
         Ok(self.0.text.get_or_init(|| text))
     }
 
+    /// The text tokenizer as one `tokenizer.json`, also where the bundle has it as a SentencePiece model.
+    pub fn tokenizer_json(&self) -> Result<serde_json::Value, BundleError> {
+        let layout = &self.0.manifest.vocabulary;
+        let (source, path) = (&self.0.source, &layout.tokenizer);
+        let read = |path: &str| {
+            source.read(path)?.ok_or_else(|| BundleError::MissingFile {
+                bundle: self.name().to_string(),
+                path: path.to_string(),
+                help: "`vocabulary` of the manifest names it".to_string(),
+            })
+        };
+        let bytes = read(path)?;
+        let failed = |reason| BundleError::Tokenizer { path: source.display(path), reason };
+        if !path.ends_with(".model") {
+            return serde_json::from_slice(&bytes).map_err(|error| failed(error.to_string()));
+        }
+        let added = layout.added_tokens.as_deref().map(read).transpose()?;
+        tokenizer_file::json_of_sentencepiece(&bytes, added.as_deref(), layout.legacy)
+            .map_err(failed)
+    }
+
     /// The files of the manifest's `sources` that are not there, as paths below the bundle.
     pub fn missing_sources(&self) -> impl Iterator<Item = String> {
         let sources = self.0.manifest.sources.iter();

@@ -59,23 +59,7 @@ impl TokenizerFile {
         path: &str,
         legacy: bool,
     ) -> Result<Self, BundleError> {
-        let read = || {
-            let sentencepiece::Parts { normalizer, decoder, model, added: mut tokens } =
-                sentencepiece::parts(bytes)?;
-            let more: BTreeMap<String, u32> = match added {
-                Some(bytes) => serde_json::from_slice(bytes)
-                    .map_err(|error| format!("its added tokens are not readable: {error}"))?,
-                None => BTreeMap::new(),
-            };
-            let known = tokens.clone();
-            let more = more.into_iter().filter(|(content, id)| {
-                !known.iter().any(|token| token.content == *content && token.id == *id)
-            });
-            tokens.extend(more.map(|(content, id)| AddedToken { id, content, special: false }));
-            let pre_tokenizer = Value::Null;
-            Ok(File { added_tokens: tokens, normalizer, pre_tokenizer, decoder, model })
-        };
-        Self::of(read(), path, legacy)
+        Self::of(of_sentencepiece(bytes, added), path, legacy)
     }
 
     fn of(file: Result<File, String>, path: &str, legacy: bool) -> Result<Self, BundleError> {
@@ -119,6 +103,71 @@ impl TokenizerFile {
         let added = self.added.iter().map(|token| token.id);
         added.chain(self.model_ids()).max().map_or(0, |id| id as usize + 1)
     }
+}
+
+fn of_sentencepiece(bytes: &[u8], added: Option<&[u8]>) -> Result<File, String> {
+    let sentencepiece::Parts { normalizer, decoder, model, added: mut tokens } =
+        sentencepiece::parts(bytes)?;
+    let more: BTreeMap<String, u32> = match added {
+        Some(bytes) => serde_json::from_slice(bytes)
+            .map_err(|error| format!("its added tokens are not readable: {error}"))?,
+        None => BTreeMap::new(),
+    };
+    let known = tokens.clone();
+    let more = more.into_iter().filter(|(content, id)| {
+        !known.iter().any(|token| token.content == *content && token.id == *id)
+    });
+    tokens.extend(more.map(|(content, id)| AddedToken { id, content, special: false }));
+    let pre_tokenizer = Value::Null;
+    Ok(File { added_tokens: tokens, normalizer, pre_tokenizer, decoder, model })
+}
+
+/// A SentencePiece model and its added tokens as a `tokenizer.json`, as transformers converts a LLaMA
+/// tokenizer (its convert_slow_tokenizer.py, LlamaConverter), which puts `<s>` in front of a text.
+pub(super) fn json_of_sentencepiece(
+    bytes: &[u8],
+    added: Option<&[u8]>,
+    legacy: bool,
+) -> Result<Value, String> {
+    let file = of_sentencepiece(bytes, added)?;
+    check(&file.added_tokens)?;
+    let mut tokens = file.added_tokens;
+    tokens.sort_by_key(|token| token.id);
+    let begin = tokens.iter().find(|token| token.content == "<s>").map(|token| token.id);
+    let post_processor = begin.map(|id| {
+        let text = |name: &str, kind: u8| json!({ "Sequence": { "id": name, "type_id": kind } });
+        let begin = |kind: u8| json!({ "SpecialToken": { "id": "<s>", "type_id": kind } });
+        json!({
+            "type": "TemplateProcessing",
+            "single": [begin(0), text("A", 0)],
+            "pair": [begin(0), text("A", 0), begin(1), text("B", 1)],
+            "special_tokens": { "<s>": { "id": "<s>", "ids": [id], "tokens": ["<s>"] } },
+        })
+    });
+    // Without `legacy` the dummy prefix stands before the whole text only.
+    let (normalizer, pre_tokenizer) = match legacy {
+        true => (file.normalizer, Value::Null),
+        false => {
+            let first = json!({
+                "type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": false,
+            });
+            (Value::Null, first)
+        }
+    };
+    let added: Vec<Value> = tokens
+        .into_iter()
+        .map(|AddedToken { id, content, special }| {
+            json!({
+                "id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false,
+                "normalized": false, "special": special,
+            })
+        })
+        .collect();
+    Ok(json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": added,
+        "normalizer": normalizer, "pre_tokenizer": pre_tokenizer, "post_processor": post_processor,
+        "decoder": file.decoder, "model": file.model,
+    }))
 }
 
 fn check(added: &[AddedToken]) -> Result<(), String> {

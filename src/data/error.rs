@@ -20,6 +20,8 @@ pub enum DataError {
     Vocabulary { path: PathBuf, reason: String },
     #[error("{0}")]
     Sample(String),
+    #[error("`{}` is a Parquet file, which this agpt is built without", path.display())]
+    NoParquet { path: PathBuf },
     #[error("{}:{line}:{column}: {message}", path.display())]
     Syntax { path: PathBuf, line: usize, column: usize, message: String },
     #[error("{}: {reason}", path.display())]
@@ -50,6 +52,10 @@ impl DataError {
             DataError::Other { .. } => {
                 Some("choose another folder with --out, or begin anew with --fresh")
             }
+            DataError::NoParquet { .. } => Some(
+                "build it with `cargo build --release --features parquet`, or write the pairs as \
+                 JSON lines with the media as files (docs/data.md shows how)",
+            ),
             DataError::Syntax { .. } | DataError::Recipe { .. } => {
                 Some("docs/data.md lists what a recipe holds")
             }

@@ -4,9 +4,12 @@
 
 pub mod codes;
 mod error;
+pub mod input;
 pub mod pack;
 pub mod packed;
 pub mod pairs;
+#[cfg(feature = "parquet")]
+pub mod parquet;
 pub mod providers;
 pub mod recipe;
 pub mod rows;

@@ -17,7 +17,56 @@ pub struct Rows {
 }
 
 impl Rows {
+    /// Opens a file of lines, or the rows with tokens of a Parquet file as such.
     pub fn open(path: &Path) -> Result<Self, DataError> {
+        if super::input::is_parquet(path) {
+            return Self::of_parquet(path);
+        }
+        Self::of_lines(path)
+    }
+
+    #[cfg(not(feature = "parquet"))]
+    fn of_parquet(path: &Path) -> Result<Self, DataError> {
+        Err(super::input::no_parquet(path))
+    }
+
+    /// Rows are taken in any order, which Parquet is no good for: they are written out as lines to a
+    /// file that has no name any more when they are read.
+    #[cfg(feature = "parquet")]
+    fn of_parquet(path: &Path) -> Result<Self, DataError> {
+        use std::io::Write;
+        let mut file = super::input::parquet::File::open(path, &[])?;
+        let temporary = |error: std::io::Error| {
+            let text = format!("cannot write the rows of `{}` out: {error}", path.display());
+            DataError::Write(std::io::Error::new(error.kind(), text))
+        };
+        let named = tempfile::NamedTempFile::new().map_err(temporary)?;
+        let mut out = std::io::BufWriter::new(named.as_file());
+        for row in 0..file.len() {
+            let failed = |reason: String| {
+                DataError::Sample(format!("`{}`, row {}: {reason}", path.display(), row + 1))
+            };
+            let (pair, bytes) = file.pair(row)?.map_err(failed)?;
+            if bytes.is_some() {
+                return Err(failed(format!(
+                    "it has the bytes of {}, not its tokens; make them with `agpt data tokenize`",
+                    pair.medium
+                )));
+            }
+            let mut object = serde_json::Map::new();
+            object.extend(pair.id.map(|id| ("id".to_string(), id)));
+            object.insert("text".into(), pair.text.into());
+            object.insert(pair.medium.name().into(), pair.content.into());
+            writeln!(out, "{}", serde_json::Value::Object(object)).map_err(temporary)?;
+        }
+        out.flush().map_err(temporary)?;
+        drop(out);
+        let mut rows = Self::of_lines(named.path())?;
+        rows.path = path.to_path_buf();
+        Ok(rows)
+    }
+
+    fn of_lines(path: &Path) -> Result<Self, DataError> {
         let read = |source| DataError::Read { path: path.to_path_buf(), source };
         let empty = std::fs::metadata(path).map_err(read)?.len() == 0;
         // An empty file cannot be mapped.

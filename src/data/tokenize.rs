@@ -12,8 +12,8 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
+use super::input::{Input, Read};
 use super::pairs::Pair;
-use super::rows::Rows;
 use super::{DataError, codes};
 use crate::base::Medium;
 use crate::base::atomic::write_atomic;
@@ -28,6 +28,59 @@ pub const FAILURES: &str = "failures.jsonl";
 /// Changes when the same inputs give other bytes.
 const VERSION: u32 = 1;
 
+/// What shards are written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Form {
+    /// Lines of JSON
+    Jsonl,
+    /// Columns of texts: id, text, image, speech, music
+    #[cfg(feature = "parquet")]
+    Parquet,
+}
+
+impl Form {
+    #[cfg(feature = "parquet")]
+    const ALL: &[Form] = &[Form::Jsonl, Form::Parquet];
+    #[cfg(not(feature = "parquet"))]
+    const ALL: &[Form] = &[Form::Jsonl];
+
+    fn ending(self) -> &'static str {
+        match self {
+            Form::Jsonl => ".jsonl",
+            #[cfg(feature = "parquet")]
+            Form::Parquet => ".parquet",
+        }
+    }
+
+    /// The bytes of a shard.
+    fn bytes(self, rows: &[Map<String, Json>]) -> std::io::Result<Vec<u8>> {
+        match self {
+            Form::Jsonl => {
+                let mut text = String::new();
+                for row in rows {
+                    text.push_str(&json!(row).to_string());
+                    text.push('\n');
+                }
+                Ok(text.into_bytes())
+            }
+            #[cfg(feature = "parquet")]
+            Form::Parquet => {
+                const COLUMNS: [&str; 5] = ["id", "text", "image", "speech", "music"];
+                let cell = |value: &Json| match value {
+                    Json::String(text) => text.clone(),
+                    other => other.to_string(),
+                };
+                let cells = |row: &Map<String, Json>| COLUMNS.map(|key| row.get(key).map(cell));
+                let rows: Vec<_> = rows.iter().map(|row| cells(row).to_vec()).collect();
+                let mut bytes = Vec::new();
+                super::parquet::write(&mut bytes, &COLUMNS, &rows)
+                    .map_err(std::io::Error::other)?;
+                Ok(bytes)
+            }
+        }
+    }
+}
+
 /// How the work is cut.
 #[derive(Debug, Clone, Copy)]
 pub struct Cut {
@@ -37,6 +90,7 @@ pub struct Cut {
     pub batch: usize,
     /// Whether shards with failed rows are made again.
     pub retry: bool,
+    pub form: Form,
 }
 
 /// A row that could not be tokenised.
@@ -76,14 +130,14 @@ pub fn parts(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     for entry in fs::read_dir(folder).map_err(read)? {
         let path = entry.map_err(read)?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if name.starts_with("part-") && name.ends_with(".jsonl") {
+        if name.starts_with("part-") && Form::ALL.iter().any(|form| name.ends_with(form.ending())) {
             found.push(path);
         }
     }
     found.sort();
     if found.is_empty() {
         return Err(DataError::Sample(format!(
-            "`{}` has no part-*.jsonl; make them with `agpt data tokenize`",
+            "`{}` has no part-*.jsonl or part-*.parquet; make them with `agpt data tokenize`",
             folder.display()
         )));
     }
@@ -92,7 +146,7 @@ pub fn parts(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
 
 /// Tokenises `rows`, whose paths are relative to `beside`, into `out`.
 pub fn run(
-    rows: &Rows,
+    rows: &mut Input,
     beside: &Path,
     out: &Path,
     cut: Cut,
@@ -108,13 +162,15 @@ pub fn run(
             break;
         }
         let range = start..(start + cut.shard_rows).min(rows.len());
-        let part = Part { rows, beside, range: range.clone(), out, number };
+        // Of the rows as they are written.
+        let from = rows.digest(range.clone()).hex();
+        let part = Part { beside, range: range.clone(), out, number, form: cut.form, from };
         let report = match part.finished(cut, engine)? {
             Some(report) => {
                 outcome.kept += 1;
                 report
             }
-            None => part.make(cut, engine, events)?,
+            None => part.make(rows, cut, engine, events)?,
         };
         for failed in &report.failed {
             failures.push_str(&json!(failed).to_string());
@@ -126,30 +182,37 @@ pub fn run(
         events.progress(range.end, rows.len());
         number += 1;
     }
-    part_beyond(out, number)?;
+    part_beyond(out, number, cut.form)?;
     write_atomic(out.join(FAILURES), failures.as_bytes()).map_err(DataError::Write)?;
     Ok(outcome)
 }
 
 /// Shards that these rows do not have would be taken for a part of them.
-fn part_beyond(out: &Path, number: usize) -> Result<(), DataError> {
-    if out.join(name(number, "jsonl")).exists() {
+fn part_beyond(out: &Path, number: usize, form: Form) -> Result<(), DataError> {
+    // Nor those in another form, which would be the same rows twice.
+    let other = |form: &Form| out.join(name(0, form.ending())).exists();
+    let twice = Form::ALL.iter().filter(|other| **other != form).any(other);
+    if twice || out.join(name(number, form.ending())).exists() {
         return Err(DataError::Other { folder: out.to_path_buf() });
     }
     Ok(())
 }
 
 fn name(number: usize, ending: &str) -> String {
-    format!("part-{number:05}.{ending}")
+    format!("part-{number:05}{ending}")
 }
 
 struct Part<'a> {
-    rows: &'a Rows,
+    form: Form,
+    from: String,
     beside: &'a Path,
     range: Range<usize>,
     out: &'a Path,
     number: usize,
 }
+
+/// What became of a row.
+type Made = Result<Map<String, Json>, FailedRow>;
 
 /// A row on its way.
 struct Waiting {
@@ -166,30 +229,28 @@ impl Part<'_> {
 
     /// Of the model, and how rows are cut.
     fn key(cut: Cut, engine: &Engine) -> String {
-        let key = json!({
+        let mut key = json!({
             "version": VERSION,
             "shard_rows": cut.shard_rows,
             "batch": cut.batch,
             "model": engine.bundle().manifest_digest().hex(),
         });
+        if cut.form != Form::Jsonl {
+            key["form"] = Json::from(cut.form.ending());
+        }
         Digest::of(key.to_string().as_bytes()).hex()
-    }
-
-    /// Of the rows as they are written.
-    fn written(&self) -> String {
-        self.rows.digest(self.range.clone()).hex()
     }
 
     /// The report of a shard that is whole: its hash is that of the bytes that are there.
     fn finished(&self, cut: Cut, engine: &Engine) -> Result<Option<PartReport>, DataError> {
-        let Ok(bytes) = fs::read(self.path("json")) else { return Ok(None) };
+        let Ok(bytes) = fs::read(self.path(".json")) else { return Ok(None) };
         let Ok(report) = serde_json::from_slice::<PartReport>(&bytes) else { return Ok(None) };
         if report.key != Self::key(cut, engine) {
             return Err(DataError::Other { folder: self.out.to_path_buf() });
         }
         // Rows that were changed or added make their shard again.
-        let whole = report.from == self.written()
-            && fs::read(self.path("jsonl"))
+        let whole = report.from == self.from
+            && fs::read(self.path(self.form.ending()))
                 .is_ok_and(|bytes| Digest::of(&bytes).hex() == report.blake3);
         let again = cut.retry && !report.failed.is_empty();
         Ok((whole && !again).then_some(report))
@@ -197,19 +258,19 @@ impl Part<'_> {
 
     fn make(
         &self,
+        input: &mut Input,
         cut: Cut,
         engine: &mut Engine,
         events: &mut dyn Events,
     ) -> Result<PartReport, DataError> {
-        let mut done: Vec<(usize, Result<String, FailedRow>)> = Vec::new();
+        let mut done: Vec<(usize, Made)> = Vec::new();
         // Media of one kind that follow each other are encoded together, at most a batch.
         let all: Vec<usize> = self.range.clone().collect();
         for chunk in all.chunks(cut.batch) {
             if events.cancelled() {
                 return Err(DataError::Cancelled);
             }
-            let read: Vec<Result<Waiting, FailedRow>> =
-                chunk.par_iter().map(|row| self.read(*row)).collect();
+            let read: Vec<Result<Waiting, FailedRow>> = self.read_all(input, chunk)?;
             let mut kinds: [Vec<Waiting>; 3] = Default::default();
             for read in read {
                 match read {
@@ -225,38 +286,52 @@ impl Part<'_> {
                 encode(waiting, engine, events, &mut done)?;
             }
             let last = chunk.last().map_or(0, |row| row + 1);
-            events.progress(last, self.rows.len());
+            events.progress(last, input.len());
         }
         done.sort_by_key(|(line, _)| *line);
-        let (mut text, mut failed, mut rows) = (String::new(), Vec::new(), 0);
+        let (mut made, mut failed) = (Vec::new(), Vec::new());
         for (_, result) in done {
             match result {
-                Ok(line) => {
-                    text.push_str(&line);
-                    text.push('\n');
-                    rows += 1;
-                }
+                Ok(row) => made.push(row),
                 Err(row) => failed.push(row),
             }
         }
+        let path = self.path(self.form.ending());
+        let bytes = self.form.bytes(&made).map_err(|error| {
+            let text = format!("cannot write `{}`: {error}", path.display());
+            DataError::Write(std::io::Error::new(error.kind(), text))
+        })?;
         let key = Self::key(cut, engine);
-        let (from, blake3) = (self.written(), Digest::of(text.as_bytes()).hex());
-        let report = PartReport { key, from, blake3, rows, failed };
-        write_atomic(self.path("jsonl"), text.as_bytes()).map_err(DataError::Write)?;
+        let (from, blake3) = (self.from.clone(), Digest::of(&bytes).hex());
+        let report = PartReport { key, from, blake3, rows: made.len(), failed };
+        write_atomic(path, &bytes).map_err(DataError::Write)?;
         // The report says that the shard is there, so it comes second.
         let mut bytes = serde_json::to_vec_pretty(&report).unwrap_or_default();
         bytes.push(b'\n');
-        write_atomic(self.path("json"), &bytes).map_err(DataError::Write)?;
+        write_atomic(self.path(".json"), &bytes).map_err(DataError::Write)?;
         Ok(report)
     }
 
-    fn read(&self, row: usize) -> Result<Waiting, FailedRow> {
-        let line = self.rows.line_number(row);
+    /// The media of some rows, decoded side by side.
+    fn read_all(
+        &self,
+        input: &mut Input,
+        rows: &[usize],
+    ) -> Result<Vec<Result<Waiting, FailedRow>>, DataError> {
+        let taken = input.take(rows)?;
+        let lines: Vec<usize> = rows.iter().map(|row| input.number(*row)).collect();
+        let taken = lines.into_par_iter().zip(taken);
+        Ok(taken.map(|(line, read)| self.read(line, read)).collect())
+    }
+
+    fn read(&self, line: usize, read: Read) -> Result<Waiting, FailedRow> {
         let failed = |id: Option<Json>, reason: String| FailedRow { line, id, reason };
-        let pair = self.rows.text(row).and_then(Pair::parse);
-        let pair = pair.map_err(|reason| failed(None, reason))?;
+        let (pair, bytes) = read.map_err(|reason| failed(None, reason))?;
         let id = pair.id.clone();
-        let read = read::medium(&self.beside.join(&pair.content), pair.medium);
+        let read = match bytes {
+            Some(bytes) => read::bytes(&bytes, &pair.content, pair.medium),
+            None => read::medium(&self.beside.join(&pair.content), pair.medium),
+        };
         match read.map_err(|error| failed(id.clone(), error.to_string()))? {
             Value::Media(made) => {
                 let media = Arc::clone(&made);
@@ -272,7 +347,7 @@ fn encode(
     waiting: Vec<Waiting>,
     engine: &mut Engine,
     events: &mut dyn Events,
-    done: &mut Vec<(usize, Result<String, FailedRow>)>,
+    done: &mut Vec<(usize, Made)>,
 ) -> Result<(), DataError> {
     let Some(medium) = waiting.first().map(|waiting| waiting.pair.medium) else { return Ok(()) };
     // A model that cannot encode the medium at all is no fault of a row.
@@ -316,7 +391,7 @@ fn of_all(error: Failure) -> Result<String, DataError> {
     }
 }
 
-fn written(engine: &Engine, waiting: &Waiting, codes: &[u32]) -> Result<String, String> {
+fn written(engine: &Engine, waiting: &Waiting, codes: &[u32]) -> Result<Map<String, Json>, String> {
     let medium = waiting.pair.medium;
     let bundle = engine.bundle();
     let vocabulary = bundle.vocabulary().map_err(|error| error.to_string())?;
@@ -327,5 +402,5 @@ fn written(engine: &Engine, waiting: &Waiting, codes: &[u32]) -> Result<String, 
     row.insert("id".into(), waiting.id.clone());
     row.insert("text".into(), Json::from(waiting.pair.text.as_str()));
     row.insert(medium.name().into(), Json::from(codes::spelled(bundle, medium, codes)?));
-    Ok(Json::Object(row).to_string())
+    Ok(row)
 }

@@ -29,6 +29,16 @@ pub fn medium(path: &Path, medium: Medium) -> Result<Value, Failure> {
     }
 }
 
+/// Reads a picture or a sound from its bytes; `name` is for messages.
+pub fn bytes(bytes: &[u8], name: &str, medium: Medium) -> Result<Value, Failure> {
+    match medium {
+        Medium::Image => Ok(Value::media(Media::Image(RgbImage::decode(bytes, name)?))),
+        Medium::Speech => Ok(Value::media(Media::Speech(Sound::decode(bytes, name)?))),
+        Medium::Music => Ok(Value::media(Media::Music(Sound::decode(bytes, name)?))),
+        Medium::Text => Ok(Value::text(String::from_utf8_lossy(bytes))),
+    }
+}
+
 /// Reads a medium of a type, which may say how long it lasts.
 pub fn typed(path: &Path, kind: Medium, ty: &Type) -> Result<Value, Failure> {
     let value = medium(path, kind)?;

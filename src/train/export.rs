@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::TrainError;
 use super::checkpoint::{CONFIG, Checkpoint, write_json};
+use super::hub_files;
 use super::tensors::{Described, write_each};
 use crate::base::atomic::{write_atomic, write_atomic_with};
 use crate::base::hash::Digest;
@@ -52,20 +53,23 @@ pub fn export(from: &Path, out: &Path, wanted: &Wanted) -> Result<u64, TrainErro
     empty_folder(out)?;
     match wanted.form {
         Form::Hf => {
-            language_model(&checkpoint, out, wanted)?;
-            tokenizer(&bundle, out)?;
+            let mut config = language_model(&checkpoint, out, wanted)?;
+            hub_files::write_tokenizer(&bundle, &mut config, out)?;
+            beside(&bundle, out)?;
+            // Last: a folder with it is whole.
+            write_json(&out.join(CONFIG), &config)?;
         }
         Form::Bundle => whole(&checkpoint, &bundle, out, wanted)?,
     }
     Ok(checkpoint.state.step)
 }
 
-/// Weights and configuration, as transformers reads them.
+/// Writes the weights, as transformers reads them; gives the configuration that belongs to them.
 fn language_model(
     checkpoint: &Checkpoint,
     folder: &Path,
     wanted: &Wanted,
-) -> Result<(), TrainError> {
+) -> Result<Map<String, Value>, TrainError> {
     let (dtype, called) = match wanted.precision {
         Precision::F32 => (DType::F32, "float32"),
         Precision::F16 => (DType::F16, "float16"),
@@ -79,9 +83,27 @@ fn language_model(
     Sharded { folder, bytes: wanted.shard_bytes }
         .write(&tensors, &mut |described| narrowed(&weights, &described.name, dtype))?;
     let mut config = checkpoint.config()?;
-    config.shift_remove("torch_dtype");
-    config.insert("dtype".into(), json!(called));
-    write_json(&folder.join(CONFIG), &config)
+    hub_files::complete(&mut config, Some(called))?;
+    Ok(config)
+}
+
+/// Files that other programs read beside the tokenizer, unchanged: SentencePiece's model with its added
+/// tokens (llama.cpp), settings of generation.
+fn beside(bundle: &Bundle, out: &Path) -> Result<(), TrainError> {
+    let named = &bundle.manifest().vocabulary;
+    let folder = named.tokenizer.rsplit_once('/').map_or(String::new(), |(f, _)| format!("{f}/"));
+    let mut files = vec![format!("{folder}generation_config.json")];
+    if named.tokenizer.ends_with(".model") {
+        files.push(named.tokenizer.clone());
+        files.extend(named.added_tokens.clone());
+    }
+    for path in files {
+        if let Some(bytes) = bundle.source().read(&path)? {
+            let name = path.rsplit_once('/').map_or(path.as_str(), |(_, name)| name);
+            write_atomic(out.join(name), &bytes).map_err(TrainError::Write)?;
+        }
+    }
+    Ok(())
 }
 
 fn narrowed(weights: &Weights, name: &str, dtype: DType) -> Result<Tensor, TrainError> {
@@ -98,22 +120,6 @@ fn narrowed(weights: &Weights, name: &str, dtype: DType) -> Result<Tensor, Train
             help: "write --dtype bf16, which has the range of f32, or f32",
         }),
     }
-}
-
-/// The files of the text tokenizer, and those that lie beside it.
-fn tokenizer(bundle: &Bundle, out: &Path) -> Result<(), TrainError> {
-    let named = &bundle.manifest().vocabulary;
-    let files = [Some(named.tokenizer.as_str()), named.added_tokens.as_deref()];
-    let folder = named.tokenizer.rsplit_once('/').map_or(String::new(), |(f, _)| format!("{f}/"));
-    let beside = ["tokenizer_config.json", "special_tokens_map.json", "generation_config.json"];
-    let beside: Vec<String> = beside.iter().map(|file| format!("{folder}{file}")).collect();
-    for path in files.into_iter().flatten().chain(beside.iter().map(String::as_str)) {
-        if let Some(bytes) = bundle.source().read(path)? {
-            let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
-            write_atomic(out.join(name), &bytes).map_err(TrainError::Write)?;
-        }
-    }
-    Ok(())
 }
 
 /// The model that was trained from, with other weights in its language model.
@@ -134,7 +140,8 @@ fn whole(
     }
     let folder = out.join(path);
     fs::create_dir_all(&folder).map_err(|error| cannot_make(&folder, &error))?;
-    language_model(checkpoint, &folder, wanted)?;
+    let config = language_model(checkpoint, &folder, wanted)?;
+    write_json(&folder.join(CONFIG), &config)?;
     let manifest = manifest(bundle, out, path, wanted)?;
     write_atomic(out.join(MANIFEST), manifest.as_bytes()).map_err(TrainError::Write)?;
     Bundle::open(Source::Folder(out.to_path_buf()))?.vocabulary()?;

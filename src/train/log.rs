@@ -116,8 +116,7 @@ impl Log {
 
     pub fn add(&mut self, record: Record) -> Result<(), TrainError> {
         self.file.write_all(line(&record)?.as_bytes()).map_err(|error| {
-            let text = format!("cannot write `{}`: {error}", self.path.display());
-            TrainError::Write(std::io::Error::new(error.kind(), text))
+            TrainError::Write(crate::base::atomic::explained(&self.path, error))
         })?;
         self.records.push(record);
         Ok(())

@@ -6,6 +6,7 @@ mod error;
 pub mod expand;
 pub mod export;
 mod feed;
+mod hub_files;
 mod log;
 mod media;
 mod memory;

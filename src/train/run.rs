@@ -129,7 +129,7 @@ impl<'a> Training<'a> {
                 });
             }
         }
-        let needs = needs(recipe, &start, &mut feed, size);
+        let needs = needs(recipe, &start, &mut feed, size, place);
         if let (Some(needs), Some(available)) = (needs, available(place)) {
             needs.within(available)?;
         }
@@ -400,14 +400,22 @@ fn target_weights(recipe: &Recipe, targets: &PerMedium<u64>) -> PerMedium<f64> {
 }
 
 /// The needs of the largest pass of the first steps, as an estimate for all.
-fn needs(recipe: &Recipe, start: &Start, feed: &mut Feed, size: StepSize) -> Option<Needs> {
+fn needs(
+    recipe: &Recipe,
+    start: &Start,
+    feed: &mut Feed,
+    size: StepSize,
+    place: &Place,
+) -> Option<Needs> {
     const LOOKED_AT: usize = 8;
+    // As `Network::losses` chooses.
+    let fused = place.device.is_cpu() && recipe.dtype == Precision::F32;
     let progress = feed.progress().to_vec();
     let mut largest: Option<Needs> = None;
     for _ in 0..LOOKED_AT {
         let items = feed.step(size);
         let passes = passes(feed.sets(), &items, size, attention(recipe));
-        let needs = Needs::of_passes(recipe, &start.config, &passes);
+        let needs = Needs::of_passes(recipe, &start.config, &passes, fused);
         largest = largest.into_iter().chain(needs).max_by_key(Needs::total);
     }
     feed.seek(progress);

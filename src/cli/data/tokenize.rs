@@ -9,8 +9,8 @@ use crate::cli::output::stdout;
 use crate::cli::source::complain;
 use crate::cli::{Exit, source};
 use crate::data::DataError;
-use crate::data::rows::Rows;
-use crate::data::tokenize::{self, Cut, FAILURES};
+use crate::data::input::{Input, Renamed};
+use crate::data::tokenize::{self, Cut, FAILURES, Form};
 
 use super::bar::Bar;
 use super::{failed, grouped};
@@ -22,6 +22,10 @@ of a file (relative to PAIRS.jsonl), and \"id\" if you like. The output has the 
 medium as the tokens of the model's vocabulary, in the format of the published data, in shards \
 part-00000.jsonl and so on.
 
+A .parquet file, as datasets are published, has the same as columns; a medium is a path, or its bytes, or \
+both (`{bytes, path}`). --column says what columns with other names are: \
+--column text=caption --column speech=audio.
+
 A row whose medium is missing or broken fails alone: it is listed with its reason in \
 failures.jsonl. A run that was interrupted goes on with the first shard that is not whole.";
 
@@ -29,7 +33,7 @@ pub const HELP: &str = "Example: agpt data tokenize pairs.jsonl --model anygpt-b
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Pairs, one JSON object a line
+    /// Pairs: one JSON object a line, or a .parquet file
     pairs: PathBuf,
     /// Folder for the tokens; it is made if it is not there
     #[arg(short, long, value_name = "DIR")]
@@ -40,6 +44,12 @@ pub struct Args {
     /// Rows that are read and encoded together
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=4096))]
     batch: u32,
+    /// What a column of a .parquet file is: id, text, image, speech or music (may be repeated)
+    #[arg(long, value_name = "KEY=COLUMN", value_parser = renamed)]
+    column: Vec<Renamed>,
+    /// What the shards are written as
+    #[arg(long, value_enum, default_value_t = Form::Jsonl)]
+    format: Form,
     /// Make shards with failed rows again
     #[arg(long)]
     retry: bool,
@@ -56,6 +66,15 @@ pub struct Args {
     machine: Machine,
 }
 
+fn renamed(text: &str) -> Result<Renamed, String> {
+    match text.split_once('=') {
+        Some((key @ ("id" | "text" | "image" | "speech" | "music"), name)) if !name.is_empty() => {
+            Ok(Renamed { key: key.into(), name: name.into() })
+        }
+        _ => Err("expected KEY=COLUMN with a KEY of id, text, image, speech, music".into()),
+    }
+}
+
 pub fn run(args: &Args) -> Exit {
     args.machine.limit_threads();
     let mut engine = match args.machine.engine() {
@@ -69,14 +88,15 @@ pub fn run(args: &Args) -> Exit {
     let made = (|| {
         std::fs::create_dir_all(&args.out)
             .map_err(|source| DataError::Read { path: args.out.clone(), source })?;
-        let rows = Rows::open(&args.pairs)?;
+        let mut input = Input::open(&args.pairs, &args.column)?;
         let beside = args.pairs.parent().unwrap_or(Path::new(""));
         let cut = Cut {
             shard_rows: args.shard_rows as usize,
             batch: args.batch as usize,
             retry: args.retry,
+            form: args.format,
         };
-        tokenize::run(&rows, beside, &args.out, cut, &mut engine, &mut bar)
+        tokenize::run(&mut input, beside, &args.out, cut, &mut engine, &mut bar)
     })();
     bar.done();
     let outcome = match made {

@@ -133,7 +133,9 @@ impl Journal {
             serde_json::to_string(&entry).map_err(|error| failed(&self.path, error.to_string()))?;
         let line = format!("{} {json}\n", mark(json.as_bytes()));
         let written = self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data());
-        written.map_err(|error| failed(&self.path, error.to_string()))?;
+        written.map_err(|error| {
+            failed(&self.path, crate::base::atomic::explained(&self.path, error).to_string())
+        })?;
         self.take(entry);
         Ok(())
     }

@@ -15,6 +15,7 @@ pub use rows::Rows;
 use super::TrainError;
 use super::checkpoint::write_json;
 use super::export::{Sharded, empty_folder};
+use super::hub_files::{self, TOKENIZER, TOKENIZER_CONFIG};
 use super::tensors::Described;
 use crate::base::atomic::write_atomic;
 use crate::bundle::{Bundle, MANIFEST, Source, Weights};
@@ -38,12 +39,10 @@ pub struct Done {
     pub media: Vec<(&'static str, u32, u32, u32)>,
 }
 
-const TOKENIZER: &str = "tokenizer.json";
 const EMBEDDING: &str = "model.embed_tokens.weight";
 const HEAD: &str = "lm_head.weight";
 /// Files of a checkpoint that stay as they are.
-const COPIED: [&str; 3] =
-    ["generation_config.json", "tokenizer_config.json", "special_tokens_map.json"];
+const COPIED: [&str; 2] = ["generation_config.json", "special_tokens_map.json"];
 
 /// Reads the checkpoint in the folder `model`, and writes one with more tokens to `out`.
 pub fn expand(model: &Path, out: &Path, wanted: &Wanted) -> Result<Done, TrainError> {
@@ -57,16 +56,24 @@ pub fn expand(model: &Path, out: &Path, wanted: &Wanted) -> Result<Done, TrainEr
     let old = rows::check(&config, &source.display("config.json"), first)?;
     let rows = old.max(first as usize + tokens.len()).next_multiple_of(wanted.pad_to);
     config.insert("vocab_size".into(), json!(rows));
+    hub_files::complete(&mut config, None)?;
+    let described: Map<String, Value> = match source.read(TOKENIZER_CONFIG)? {
+        None => Map::new(),
+        Some(_) => checkpoint.llm().json(TOKENIZER_CONFIG)?,
+    };
+    let context = checkpoint.manifest().context;
+    let described = hub_files::describe(described, &tokenizer, &mut config, context);
     let weights = checkpoint.llm().weights()?;
     empty_folder(out)?;
     write_weights(&weights, out, first as usize, rows, wanted)?;
-    write_json(&out.join("config.json"), &config)?;
     for file in COPIED {
         if let Some(bytes) = source.read(file)? {
             write_atomic(out.join(file), &bytes).map_err(TrainError::Write)?;
         }
     }
     write_json(&out.join(TOKENIZER), &tokenizer)?;
+    write_json(&out.join(TOKENIZER_CONFIG), &described)?;
+    write_json(&out.join("config.json"), &config)?;
     let manifest = wanted.layout.manifest(out)?;
     write_atomic(out.join(MANIFEST), manifest.as_bytes()).map_err(TrainError::Write)?;
     // What was written must be what others read.
