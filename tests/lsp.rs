@@ -363,6 +363,201 @@ fn mistakes_with_one_remedy_are_fixed() {
     editor.end();
 }
 
+/// Applies the first quick fix at a word until none is left there, and looks whether the formatter
+/// and the compiler find the result to be in order.
+fn put_right(editor: &mut Editor, file: &Path, text: &str, word: &str) -> (String, String) {
+    let (titles, fixed) = fixes(editor, file, text, word);
+    assert!(!titles.is_empty(), "nothing is offered at {word} in {text}");
+    editor.change(file, &fixed);
+    assert_eq!(editor.diagnostics(file), Vec::<Value>::new(), "{fixed}");
+    let params = json!({
+        "textDocument": { "uri": uri(file) },
+        "options": { "tabSize": 2, "insertSpaces": true },
+    });
+    let format = editor.ask("textDocument/formatting", params);
+    assert_eq!(format["result"], json!([]), "{fixed}");
+    (titles[0].clone(), fixed)
+}
+
+#[test]
+fn an_unused_import_is_removed() {
+    let folder = temp();
+    let file = folder.path().join("a.agpt");
+    let mut editor = Editor::in_folder(folder.path());
+    let body = "/// A caption.\npipeline p(photo: image) -> text {\n  return generate text from \
+                caption(photo)\n}\n";
+    editor.open(&file, "");
+    let long = "use std/tasks {\n  caption, // wanted\n  paint, // not wanted\n}\n\n";
+    for (head, word, right) in [
+        ("use std/tasks { caption, paint }\n\n", "paint", "use std/tasks { caption }\n\n"),
+        ("use std/tasks { paint, caption }\n\n", "paint", "use std/tasks { caption }\n\n"),
+        ("use std/tasks { caption, paint as q }\n\n", "q }", "use std/tasks { caption }\n\n"),
+        (long, "paint", "use std/tasks {\n  caption, // wanted\n}\n\n"),
+        (
+            "use std/tasks { caption }\nuse std/tasks as q // why\n\n",
+            "q //",
+            "use std/tasks { caption }\n\n",
+        ),
+        (
+            "// Head.\n\nuse std/tasks\n\nuse std/tasks { caption }\n\n",
+            "tasks\n",
+            "// Head.\n\nuse std/tasks { caption }\n\n",
+        ),
+    ] {
+        let text = format!("{head}{body}");
+        editor.change(&file, &text);
+        assert_eq!(editor.diagnostics(&file)[0]["code"], "W0202", "{text}");
+        let (title, fixed) = put_right(&mut editor, &file, &text, word);
+        assert_eq!((title.as_str(), fixed), ("Remove the import", format!("{right}{body}")));
+    }
+    // The only name, and the only declaration.
+    let body = "const A = 1\n";
+    let text = format!("use std/tasks {{ caption }}\n\n{body}");
+    editor.change(&file, &text);
+    editor.diagnostics(&file);
+    assert_eq!(put_right(&mut editor, &file, &text, "caption").1, body);
+    editor.end();
+}
+
+#[test]
+fn misplaced_settings_are_moved_or_removed() {
+    let folder = temp();
+    let file = folder.path().join("a.agpt");
+    let mut editor = Editor::in_folder(folder.path());
+    editor.open(&file, "");
+    let (image, text) = ("generate image from words", "generate text from words");
+    let (tokens, speech) = ("generate tokens<image> from words", "generate speech from words");
+    let lines = " {\n    semantic: {\n      top_k: 5\n      steps: 20 // few\n    }\n    \
+                 perceptual: {\n      guidance: 3.0\n    }\n  }";
+    let moved = " {\n    semantic: {\n      top_k: 5\n    }\n    perceptual: {\n      \
+                 guidance: 3.0\n      steps: 20\n    }\n  }";
+    for (what, wrong, word, title, right) in [
+        (
+            image,
+            " { semantic: { steps: 20 } }",
+            "steps",
+            "Move it: `perceptual: { steps: … }`",
+            " { perceptual: { steps: 20 } }",
+        ),
+        (
+            image,
+            " { semantic: { steps: (20), top_k: 5 } }",
+            "steps",
+            "Move it: `perceptual: { steps: … }`",
+            " { semantic: { top_k: 5 }, perceptual: { steps: (20) } }",
+        ),
+        (
+            image,
+            " { semantic: { top_k: 5, steps: 20 }, perceptual: { seed: 1 } }",
+            "steps",
+            "Move it: `perceptual: { steps: … }`",
+            " { semantic: { top_k: 5 }, perceptual: { seed: 1, steps: 20 } }",
+        ),
+        (
+            image,
+            " { perceptual: { top_k: 5, steps: 20 }, semantic: { top_p: 0.5 } }",
+            "top_k",
+            "Move it: `semantic: { top_k: … }`",
+            " { perceptual: { steps: 20 }, semantic: { top_p: 0.5, top_k: 5 } }",
+        ),
+        (image, lines, "steps", "Move it: `perceptual: { steps: … }`", moved),
+        (
+            text,
+            " { temperature: 0.7 }",
+            "temperature",
+            "Move it: `semantic: { temperature: … }`",
+            " { semantic: { temperature: 0.7 } }",
+        ),
+        (
+            text,
+            " { temperature: 0.7, semantic: { top_k: 5 } }",
+            "temperature",
+            "Move it: `semantic: { temperature: … }`",
+            " { semantic: { top_k: 5, temperature: 0.7 } }",
+        ),
+        (text, " { perceptual: { steps: 4 } }", "perceptual", "Remove the stage `perceptual`", ""),
+        (
+            text,
+            " { semantic: { steps: 4, top_k: 5 } }",
+            "steps",
+            "Remove `steps`",
+            " { semantic: { top_k: 5 } }",
+        ),
+        (text, " { steps: 4 }", "steps", "Remove `steps`", ""),
+        (tokens, " { semantic: { steps: 4 } }", "steps", "Remove `steps`", ""),
+        (
+            speech,
+            " { perceptual: { guidance: 3.0, steps: 4 } }",
+            "guidance",
+            "Remove `guidance`",
+            " { perceptual: { steps: 4 } }",
+        ),
+        (
+            speech,
+            " { perceptual: { steps: 4, steps: 5 } }",
+            "steps: 5",
+            "Remove one of them",
+            " { perceptual: { steps: 4 } }",
+        ),
+        (
+            "generate mixed from words",
+            " { semantic: { guidance: 3, top_k: 5 } }",
+            "guidance",
+            "Move it: `perceptual: { image: { guidance: … } }`",
+            " { semantic: { top_k: 5 }, perceptual: { image: { guidance: 3 } } }",
+        ),
+        (
+            "generate mixed from words",
+            " { perceptual: { image: { top_k: 5 } } }",
+            "top_k",
+            "Move it: `semantic: { image: { top_k: … } }`",
+            " { semantic: { image: { top_k: 5 } } }",
+        ),
+        (
+            "generate (\"a\" | \"b\") from words",
+            " { semantic: { max_tokens: 5 } }",
+            "max_tokens",
+            "Remove the setting",
+            "",
+        ),
+        (
+            "decode codes",
+            " { steps: 4, temperature: 1.0 }",
+            "temperature",
+            "Remove `temperature`",
+            " { steps: 4 }",
+        ),
+    ] {
+        let ty = match what.split_whitespace().nth(1) {
+            Some("codes") => "image",
+            Some("(\"a\"") => "\"a\" | \"b\"",
+            other => other.unwrap(),
+        };
+        let param = if ty == "image" && what.starts_with("decode") {
+            "codes: tokens<image>"
+        } else {
+            "words: text"
+        };
+        let whole =
+            |stages: &str| format!("pipeline p({param}) -> {ty} {{\n  return {what}{stages}\n}}\n");
+        let text = whole(wrong);
+        editor.change(&file, &text);
+        let shown = editor.diagnostics(&file);
+        assert_eq!(shown.len(), 1, "{text}: {shown:?}");
+        let (offered, fixed) = put_right(&mut editor, &file, &text, word);
+        assert_eq!((offered.as_str(), fixed), (title, whole(right)));
+    }
+    // Which of two stages a seed is for is not known, and one that is there is not overwritten.
+    for stages in [" { seed: 4 }", " { semantic: { steps: 3 }, perceptual: { steps: 4 } }"] {
+        let text = format!("pipeline p(words: text) -> image {{\n  return {image}{stages}\n}}\n");
+        editor.change(&file, &text);
+        let word = if stages.contains("seed") { "seed" } else { "steps" };
+        assert_eq!(fixes(&mut editor, &file, &text, word).0, Vec::<String>::new());
+        editor.diagnostics(&file);
+    }
+    editor.end();
+}
+
 #[test]
 fn what_is_private_elsewhere_can_be_published_from_here() {
     let folder = temp();

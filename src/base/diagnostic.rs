@@ -26,6 +26,8 @@ pub struct Fix {
     /// Empty to put something in.
     pub span: Span,
     pub replacement: String,
+    /// What the change does, where the two texts do not say it best.
+    pub title: Option<String>,
 }
 
 /// One problem in the user's input. Pure data: rendering needs the [`Sources`].
@@ -71,7 +73,19 @@ impl Diagnostic {
     }
 
     pub fn fix(mut self, span: Span, replacement: impl Into<String>) -> Self {
-        self.fix = Some(Box::new(Fix { span, replacement: replacement.into() }));
+        self.fix = Some(Box::new(Fix { span, replacement: replacement.into(), title: None }));
+        self
+    }
+
+    /// A remedy in words, which are the help as well, and as a change if there is one.
+    pub fn remedy(mut self, what: &str, change: Option<(Span, String)>) -> Self {
+        self.help = Some(what.to_string());
+        self.fix = change.map(|(span, replacement)| {
+            let mut letters = what.chars();
+            let first = letters.next().map(|first| first.to_uppercase().to_string());
+            let title = format!("{}{}", first.unwrap_or_default(), letters.as_str());
+            Box::new(Fix { span, replacement, title: Some(title) })
+        });
         self
     }
 

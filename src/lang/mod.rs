@@ -65,7 +65,7 @@ pub fn compile(root_name: &str, root_text: &str, loader: &dyn Loader) -> Compila
     let mut sources = Sources::default();
     let mut diagnostics = Vec::new();
     let resolved = resolve::resolve(root_name, root_text, loader, &mut sources, &mut diagnostics);
-    let (program, index) = check::check(&resolved, &mut diagnostics);
+    let (program, index) = check::check(&resolved, &sources, &mut diagnostics);
     // In reading order, so that the first mistake comes first.
     diagnostics.sort_by_key(|diagnostic| {
         diagnostic.labels.first().map(|label| (label.span.source, label.span.start))

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 
 use lsp_types::{CodeAction, CodeActionKind, CodeActionParams, TextEdit, WorkspaceEdit};
 
-use crate::base::{Diagnostic, Fix};
+use crate::base::{Diagnostic, Fix, Span};
+use crate::lang::format::format;
 
 use super::documents::{Analysis, ROOT};
 use super::positions::Lines;
-use super::{diagnostics, uris};
+use super::{diagnostics, formatting, uris};
 
 /// The fixes of the diagnostics that a range touches.
 pub fn actions(analysis: &Analysis, params: &CodeActionParams) -> Vec<CodeAction> {
@@ -38,10 +39,9 @@ fn action(analysis: &Analysis, diagnostic: &Diagnostic) -> Option<CodeAction> {
     let file = sources.get(fix.span.source)?;
     // The standard library has no file to change.
     let uri = uris::of(&file.name)?;
-    let edit = TextEdit {
-        range: Lines::new(&file.text).range(fix.span),
-        new_text: fix.replacement.clone(),
-    };
+    let (span, new_text) =
+        neat(&file.text, fix).unwrap_or_else(|| (fix.span, fix.replacement.clone()));
+    let edit = TextEdit { range: Lines::new(&file.text).range(span), new_text };
     let shown = diagnostics::convert(diagnostic, sources)?;
     Some(CodeAction {
         title: title(fix, sources.slice(fix.span)),
@@ -56,7 +56,23 @@ fn action(analysis: &Analysis, diagnostic: &Diagnostic) -> Option<CodeAction> {
     })
 }
 
+/// The fix with what the formatter makes of it, where the text was as the formatter has it.
+fn neat(text: &str, fix: &Fix) -> Option<(Span, String)> {
+    let source = fix.span.source;
+    if format(text, source).ok()? != text {
+        return None;
+    }
+    let (start, end) = (fix.span.start as usize, fix.span.end as usize);
+    let fixed = format!("{}{}{}", text.get(..start)?, fix.replacement, text.get(end..)?);
+    let formatted = format(&fixed, source).ok()?;
+    // A fix that needs no more stays what it is.
+    (formatted != fixed).then(|| formatting::changed(text, &formatted, source))
+}
+
 fn title(fix: &Fix, now: &str) -> String {
+    if let Some(title) = &fix.title {
+        return title.clone();
+    }
     let (now, then) = (now.trim(), fix.replacement.trim());
     match (now, then) {
         (now, "") if fix.replacement.is_empty() => format!("Remove `{now}`"),

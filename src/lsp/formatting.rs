@@ -2,7 +2,7 @@
 
 use lsp_types::TextEdit;
 
-use crate::base::Span;
+use crate::base::{SourceId, Span};
 use crate::lang::format::format;
 
 use super::documents::{Analysis, ROOT};
@@ -15,15 +15,20 @@ pub fn formatting(analysis: &Analysis) -> Option<Vec<TextEdit>> {
     if before == after {
         return Some(Vec::new());
     }
-    // Lines that stay at both ends are left alone, so that marks and cursors there stay too.
+    let (span, new_text) = changed(before, &after, ROOT);
+    Some(vec![TextEdit { range: Lines::new(before).range(span), new_text }])
+}
+
+/// The lines that differ between two texts, and what they become. Lines that stay at both ends are
+/// left alone, so that marks and cursors there stay too.
+pub fn changed(before: &str, after: &str, source: SourceId) -> (Span, String) {
     let head = shared(before.split_inclusive('\n'), after.split_inclusive('\n'));
     let tail = shared(
         before[head..].split_inclusive('\n').rev(),
         after[head..].split_inclusive('\n').rev(),
     );
-    let span = Span::new(ROOT, head, before.len() - tail);
-    let new_text = after[head..after.len() - tail].to_string();
-    Some(vec![TextEdit { range: Lines::new(before).range(span), new_text }])
+    let span = Span::new(source, head, before.len() - tail);
+    (span, after[head..after.len() - tail].to_string())
 }
 
 /// How many bytes of lines are the same from the start.

@@ -3,14 +3,14 @@
 use crate::base::{Diagnostic, Literal, Medium, Reply, Span};
 use crate::lang::ir::{self, Expr, ExprKind};
 use crate::lang::json;
-use crate::lang::settings::{self, Entry, Key, RIVALS, Stage, TABLE};
-use crate::lang::syntax::ast::{self, Ident, StageValue};
+use crate::lang::settings::{self, Entry, Key, RIVALS, Stage};
+use crate::lang::syntax::ast::{self, StageValue};
 use crate::lang::types::Type;
-use crate::lang::words::{article, listing, nearest};
+use crate::lang::words::article;
 
 use super::body::{Body, Mode};
-use super::did_you_mean;
 use super::expr::bare;
+use super::misplaced::Braces;
 
 /// Replies of one `generate`.
 const MAX_SAMPLES: u32 = 100;
@@ -88,16 +88,13 @@ impl Body<'_, '_> {
             _ => out.clone(),
         };
         let prompt = self.prompt(prompt, &out, out_span);
-        let (semantic, perceptual) = self.stages(stages, reply, &asked, perceptual);
+        let braces = Braces::Generate { stages, reply, out: &asked, perceptual };
+        let (semantic, perceptual) = self.stages(braces, &asked);
         if let Some(what) = held {
-            self.refuse_lengths(
-                &semantic,
-                &["max_tokens", "min_tokens", "duration"],
-                what,
-                out_span,
-            );
+            let refused = ["max_tokens", "min_tokens", "duration"];
+            self.refuse_lengths(&semantic, &refused, (what, out_span), braces);
         } else if asked != out {
-            self.refuse_lengths(&semantic, &["min_tokens"], "the type", out_span);
+            self.refuse_lengths(&semantic, &["min_tokens"], ("the type", out_span), braces);
         }
         let Some(prompt) = prompt else { return Self::error_expr(span) };
         let ty = match samples {
@@ -136,11 +133,12 @@ impl Body<'_, '_> {
         &mut self,
         settings: &[ir::Setting],
         refused: &[&str],
-        what: &str,
-        out: Span,
+        (what, out): (&str, Span),
+        braces: Braces<'_>,
     ) {
         for setting in settings {
             if refused.contains(&setting.key.name) {
+                let change = self.without(braces, setting.span);
                 let decide = if what.ends_with('s') { "decide" } else { "decides" };
                 self.error(
                     Diagnostic::error(
@@ -149,7 +147,7 @@ impl Body<'_, '_> {
                     )
                     .label(setting.span, format!("{what} {decide} the length"))
                     .label(out, "this is written")
-                    .help("remove the setting"),
+                    .remedy("remove the setting", change),
                 );
             }
         }
@@ -211,19 +209,16 @@ impl Body<'_, '_> {
         Some(Expr { kind: ExprKind::PromptOf(Box::new(value)), ty, span })
     }
 
-    fn stages(
-        &mut self,
-        stages: &[ast::Stage],
-        reply: Reply,
-        out: &Type,
-        has_perceptual: bool,
-    ) -> (Vec<ir::Setting>, Vec<ir::Setting>) {
+    fn stages(&mut self, braces: Braces<'_>, out: &Type) -> (Vec<ir::Setting>, Vec<ir::Setting>) {
+        let Braces::Generate { stages, reply, perceptual: has_perceptual, .. } = braces else {
+            return Default::default();
+        };
         let mut given: [Option<Span>; 2] = [None, None];
         let mut lists = [Vec::new(), Vec::new()];
         for written in stages {
             let stage = Stage::ALL.into_iter().find(|stage| stage.name() == written.name.text);
             let Some(stage) = stage else {
-                self.unknown_stage(written, reply);
+                self.unknown_stage(written, braces, reply);
                 continue;
             };
             let place = stage as usize;
@@ -245,39 +240,26 @@ impl Body<'_, '_> {
                 continue;
             };
             if stage == Stage::Perceptual && !has_perceptual {
-                self.no_perceptual(written.name.span, out);
+                self.no_perceptual(written.name.span, braces, out);
                 continue;
             }
             lists[place] = match reply {
-                Reply::Only(medium) => self.settings(settings, stage, medium, None, "generate"),
-                Reply::Mixed => self.mixed_settings(settings, stage),
+                Reply::Only(medium) => self.settings(settings, stage, (medium, None), braces),
+                Reply::Mixed => self.mixed_settings(settings, stage, braces),
             };
         }
         let [semantic, perceptual] = lists;
         (semantic, perceptual)
     }
 
-    fn no_perceptual(&mut self, span: Span, out: &Type) {
-        let (why, help) = match out {
-            Type::Tokens(medium) => (
-                "tokens come out of the language model as they are",
-                format!("write these settings at `decode`, which makes {medium} of the tokens"),
-            ),
-            _ => (
-                "text comes out of the language model as it is",
-                "only `semantic` settings apply".to_string(),
-            ),
-        };
-        self.error(
-            Diagnostic::error("E0406", format!("generating {out} has no perceptual stage"))
-                .label(span, why)
-                .help(help),
-        );
-    }
-
     /// In a mixed reply a medium's name holds the settings of that medium; others are those of
     /// the text, or of the whole reply.
-    fn mixed_settings(&mut self, settings: &[ast::Setting], stage: Stage) -> Vec<ir::Setting> {
+    fn mixed_settings(
+        &mut self,
+        settings: &[ast::Setting],
+        stage: Stage,
+        braces: Braces<'_>,
+    ) -> Vec<ir::Setting> {
         let mut whole = Vec::new();
         let mut out = Vec::new();
         let mut seen: Vec<(Medium, Span)> = Vec::new();
@@ -310,59 +292,18 @@ impl Body<'_, '_> {
                     ast::Setting { name: name.clone(), value: value.clone(), span }
                 })
                 .collect();
-            out.extend(self.settings(&inner, stage, medium, Some(medium), "generate"));
+            out.extend(self.settings(&inner, stage, (medium, Some(medium)), braces));
         }
-        out.extend(self.settings(&whole, stage, Medium::Text, None, "generate"));
+        out.extend(self.settings(&whole, stage, (Medium::Text, None), braces));
         out
-    }
-
-    fn unknown_stage(&mut self, written: &ast::Stage, reply: Reply) {
-        let name = &written.name.text;
-        let serves = |entry: &&Entry| match reply {
-            Reply::Only(medium) => entry.media.contains(&medium),
-            Reply::Mixed => true,
-        };
-        let known = TABLE
-            .iter()
-            .find(|entry| entry.name == *name && serves(entry))
-            .or_else(|| TABLE.iter().find(|entry| entry.name == *name));
-        let diagnostic = match known {
-            Some(entry) => {
-                Diagnostic::error("E0407", format!("`{name}` stands outside of its stage"))
-                    .label(written.name.span, "a setting, not a stage")
-                    .help(format!("move it: `{}: {{ {name}: … }}`", entry.stage))
-            }
-            None => {
-                let diagnostic = Diagnostic::error("E0407", format!("there is no stage `{name}`"))
-                    .label(written.name.span, "not a stage");
-                match nearest(name, Stage::ALL.map(Stage::name)) {
-                    Some(near) => diagnostic.did_you_mean(near),
-                    None => diagnostic.help("the stages are `semantic` and `perceptual`"),
-                }
-            }
-        };
-        self.error(diagnostic);
-        match &written.value {
-            StageValue::Bare(value) => {
-                self.expr(value, None);
-            }
-            StageValue::Settings(settings) => {
-                for setting in settings {
-                    if let Some(value) = &setting.value {
-                        self.expr(value, None);
-                    }
-                }
-            }
-        }
     }
 
     fn settings(
         &mut self,
         settings: &[ast::Setting],
         stage: Stage,
-        medium: Medium,
-        of: Option<Medium>,
-        keyword: &str,
+        (medium, of): (Medium, Option<Medium>),
+        braces: Braces<'_>,
     ) -> Vec<ir::Setting> {
         let mut out: Vec<ir::Setting> = Vec::new();
         for setting in settings {
@@ -379,7 +320,7 @@ impl Body<'_, '_> {
                 }
             };
             let Some(entry) = settings::find(&setting.name.text, stage, medium) else {
-                self.unknown_setting(&setting.name, stage, medium, keyword);
+                self.unknown_setting(&setting.name, stage, (medium, of), braces);
                 if setting.value.is_some() {
                     self.expr(value, None);
                 }
@@ -396,11 +337,12 @@ impl Body<'_, '_> {
             self.check_range(entry, &value);
             if let Some(first) = out.iter().find(|known| known.key.name == entry.name) {
                 let first = first.span;
+                let change = self.without(braces, setting.span);
                 self.error(
                     Diagnostic::error("E0405", format!("`{}` is given twice", entry.name))
                         .label(setting.name.span, "again here")
                         .label(first, "first given here")
-                        .help("remove one of them"),
+                        .remedy("remove one of them", change),
                 );
                 continue;
             }
@@ -441,65 +383,6 @@ impl Body<'_, '_> {
                     .label(value.span, format!("must be {range}"))
                     .help(entry.doc),
             );
-        }
-    }
-
-    fn unknown_setting(&mut self, name: &Ident, stage: Stage, medium: Medium, keyword: &str) {
-        let text = name.text.as_str();
-        let other = match stage {
-            Stage::Semantic => Stage::Perceptual,
-            Stage::Perceptual => Stage::Semantic,
-        };
-        if settings::find(text, other, medium).is_some() {
-            let help = match keyword {
-                "decode" => "it belongs to the `generate` that makes the tokens, not to `decode`"
-                    .to_string(),
-                _ => format!("move it: `{other}: {{ {text}: … }}`"),
-            };
-            self.error(
-                Diagnostic::error("E0402", format!("`{text}` is a {other} setting"))
-                    .label(name.span, format!("not one of the {stage} stage"))
-                    .help(help),
-            );
-            return;
-        }
-        let elsewhere: Vec<&str> = TABLE
-            .iter()
-            .filter(|entry| entry.name == text)
-            .flat_map(|entry| entry.media.iter().map(|medium| medium.name()))
-            .collect();
-        if !elsewhere.is_empty() {
-            self.error(
-                Diagnostic::error("E0403", format!("{medium} has no setting `{text}`"))
-                    .label(name.span, format!("a setting of {}", listing(&elsewhere, "and")))
-                    .help(self.available(stage, medium)),
-            );
-            return;
-        }
-        let here = settings::of(stage, medium).map(|entry| entry.name);
-        let all = TABLE.iter().map(|entry| entry.name);
-        let diagnostic = Diagnostic::error("E0401", format!("there is no setting `{text}`"))
-            .label(name.span, "not known");
-        let mut diagnostic = did_you_mean(diagnostic, text, here.chain(all));
-        // `{ step }` with a value of that name becomes `{ steps: step }`.
-        if let Some(fix) = &mut diagnostic.fix
-            && self.checker.index.is_shorthand(name.span)
-            && self.local_names().iter().any(|local| local == text)
-        {
-            fix.replacement = format!("{}: {text}", fix.replacement);
-        }
-        if diagnostic.help.is_none() {
-            diagnostic = diagnostic.help(self.available(stage, medium));
-        }
-        self.error(diagnostic);
-    }
-
-    fn available(&self, stage: Stage, medium: Medium) -> String {
-        let names: Vec<&str> = settings::of(stage, medium).map(|entry| entry.name).collect();
-        if names.is_empty() {
-            format!("{medium} has no {stage} settings")
-        } else {
-            format!("the {stage} settings of {medium} are {}", listing(&names, "and"))
         }
     }
 
@@ -569,7 +452,8 @@ impl Body<'_, '_> {
                 return Self::error_expr(span);
             }
         };
-        let perceptual = self.settings(written, Stage::Perceptual, medium, None, "decode");
+        let perceptual =
+            self.settings(written, Stage::Perceptual, (medium, None), Braces::Decode(written));
         let kind = ExprKind::Decode { tokens: Box::new(tokens), perceptual };
         Expr { kind, ty: Type::Medium(medium), span }
     }

@@ -4,12 +4,14 @@ mod body;
 mod calls;
 mod coerce;
 mod declare;
+mod edits;
 mod evaluation;
 mod expr;
 mod generate;
 mod index;
 mod lists;
 mod matching;
+mod misplaced;
 mod operators;
 mod order;
 mod plugin;
@@ -20,11 +22,11 @@ mod type_exprs;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use crate::base::{Diagnostic, Severity, Span};
+use crate::base::{Diagnostic, Severity, Sources, Span};
 
 use super::index::Index;
 use super::ir;
-use super::resolve::{ItemRef, ModuleIndex, Resolved, Target};
+use super::resolve::{ItemRef, Module, ModuleIndex, Resolved, Target};
 use super::syntax::ast::{Ident, ItemKind};
 use super::types::Type;
 use super::words::nearest;
@@ -56,6 +58,8 @@ struct Signature {
 
 struct Checker<'a> {
     resolved: &'a Resolved,
+    /// The texts, for what changes of them can be offered.
+    sources: &'a Sources,
     diagnostics: Vec<Diagnostic>,
     used_imports: HashSet<(ModuleIndex, usize)>,
     types: HashMap<ItemRef, Slot<Type>>,
@@ -79,10 +83,12 @@ struct Checker<'a> {
 /// Checks everything that was loaded; a program comes back where nothing is wrong.
 pub fn check(
     resolved: &Resolved,
+    sources: &Sources,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> (Option<ir::Program>, Index) {
     let mut checker = Checker {
         resolved,
+        sources,
         diagnostics: Vec::new(),
         used_imports: HashSet::new(),
         types: HashMap::new(),
@@ -168,14 +174,38 @@ impl<'a> Checker<'a> {
             for (import, named) in module.imports.iter().enumerate() {
                 let used = named.public || self.used_imports.contains(&(index, import));
                 if !used && !named.name.starts_with('_') {
+                    let change = self.without_import(module, named.span);
                     self.diagnostics.push(
                         Diagnostic::warning("W0202", format!("`{}` is never used", named.name))
                             .label(named.span, "imported here")
-                            .help("remove the import"),
+                            .remedy("remove the import", change),
                     );
                 }
             }
         }
+    }
+
+    /// Takes an imported name out of its `use`, and all of that where it is the only one.
+    fn without_import(&self, module: &Module, name: Span) -> Option<(Span, String)> {
+        let text = &self.sources.get(name.source)?.text;
+        let within = |span: Span| span.start <= name.start && name.end <= span.end;
+        let item = module.file.items.iter().find(|item| within(item.span))?;
+        let ItemKind::Use(written) = &item.kind else { return None };
+        let bytes = |span: Span| span.start as usize..span.end as usize;
+        let names: Vec<_> = written
+            .names
+            .iter()
+            .flatten()
+            .map(|name| {
+                bytes(name.alias.as_ref().map_or(name.name.span, |a| name.name.span.to(a.span)))
+            })
+            .collect();
+        let place = names.iter().position(|at| at.end == name.end as usize);
+        let gone = match place {
+            Some(place) if names.len() > 1 => edits::removal(text, &names, place),
+            _ => edits::declaration(text, &bytes(item.span)),
+        };
+        Some((Span::new(name.source, gone.start, gone.end), String::new()))
     }
 }
 

@@ -386,6 +386,7 @@ pub struct Arg {
 pub struct Stage {
     pub name: Ident,
     pub value: StageValue,
+    pub span: Span,
 }
 
 #[derive(Debug, Clone)]

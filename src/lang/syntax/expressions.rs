@@ -263,15 +263,17 @@ impl Builder<'_> {
     }
 
     fn stage(&mut self, pair: Pair<'_>) -> Option<Stage> {
+        let whole = self.span(&pair);
         let mut inner = pair.into_inner();
         let name = self.ident(&inner.next()?);
         let value = inner.next()?;
-        let value = if value.as_rule() == Rule::settings {
-            StageValue::Settings(self.settings(value))
-        } else {
-            StageValue::Bare(self.expr(value))
-        };
-        Some(Stage { name, value })
+        if value.as_rule() == Rule::settings {
+            let value = StageValue::Settings(self.settings(value));
+            return Some(Stage { name, value, span: whole });
+        }
+        let value = self.expr(value);
+        let span = name.span.to(value.span);
+        Some(Stage { name, value: StageValue::Bare(value), span })
     }
 
     pub fn settings(&mut self, pair: Pair<'_>) -> Vec<Setting> {
