@@ -110,11 +110,17 @@ pub fn open_after(text: &str, at: usize) -> Option<usize> {
     text.get(at..)?.starts_with('{').then_some(at)
 }
 
-/// The `{` before the first item of a block.
+/// The `{` before the first item of a block; one in a comment is none.
 pub fn open_before(text: &str, at: usize) -> Option<usize> {
     let before = text.get(..at)?;
+    let in_comment = |open: usize| {
+        let line = before[..open].rfind('\n').map_or(0, |line| line + 1);
+        before[line..open].contains("//")
+    };
     let opens = before.char_indices().rev().filter(|(_, sign)| *sign == '{');
-    opens.map(|(open, _)| open).find(|open| skip(before, open + 1, &[',']) == at)
+    opens
+        .map(|(open, _)| open)
+        .find(|open| skip(before, open + 1, &[',']) == at && !in_comment(*open))
 }
 
 /// A change, as one stretch of the text and what stands there instead.
@@ -279,7 +285,7 @@ mod tests {
         let text = "x: // {\n { // }\n }";
         let open = open_after(text, 1).unwrap();
         assert_eq!(open, 9);
-        assert_eq!(close_after(text, open + 1), Some(16));
+        assert_eq!(close_after(text, open + 1), Some(17));
         assert_eq!(open_before("{ // {\n a", 8), Some(0));
         assert_eq!(open_before("a", 0), None);
     }
