@@ -56,7 +56,7 @@ impl Input {
         match self {
             Input::Lines(rows) => rows.len(),
             #[cfg(feature = "parquet")]
-            Input::Parquet(file) => file.len(),
+            Input::Parquet(file) => file.row_count(),
         }
     }
 
@@ -129,8 +129,8 @@ pub mod parquet {
             Ok(File { table, digest })
         }
 
-        pub fn len(&self) -> usize {
-            self.table.len()
+        pub fn row_count(&self) -> usize {
+            self.table.row_count()
         }
 
         pub fn digest(&self, rows: Range<usize>) -> Digest {

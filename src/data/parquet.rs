@@ -126,7 +126,7 @@ impl Table {
         Ok(Table { path: path.to_path_buf(), reader, descriptor, columns, starts, at: None })
     }
 
-    pub fn len(&self) -> usize {
+    pub fn row_count(&self) -> usize {
         self.starts.last().copied().unwrap_or(0)
     }
 
@@ -137,8 +137,8 @@ impl Table {
         let damaged = |reason: String| fail(format!("it is damaged: {reason}"));
         // The last group that begins at or before the row; empty groups have no row.
         let group = self.starts.partition_point(|start| *start <= row).saturating_sub(1);
-        if row >= self.len() {
-            return Err(fail(format!("it has {} rows", self.len())));
+        if row >= self.row_count() {
+            return Err(fail(format!("it has {} rows", self.row_count())));
         }
         let here = self.at.take().filter(|at| at.group == group && at.row <= row);
         let mut at = match here {

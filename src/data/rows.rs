@@ -42,7 +42,7 @@ impl Rows {
         };
         let named = tempfile::NamedTempFile::new().map_err(temporary)?;
         let mut out = std::io::BufWriter::new(named.as_file());
-        for row in 0..file.len() {
+        for row in 0..file.row_count() {
             let failed = |reason: String| {
                 DataError::Sample(format!("`{}`, row {}: {reason}", path.display(), row + 1))
             };
