@@ -333,3 +333,55 @@ fn mistakes_in_recipes_are_named() {
         assert!(!output.status.success() && said.contains(words), "{new}: {said}");
     }
 }
+
+/// Pictures inside of Parquet files, in each codec, and rows of tokens written as Parquet.
+#[cfg(feature = "parquet")]
+#[test]
+fn parquet_files_give_what_lines_give() {
+    let folder = temp();
+    let rows = [
+        json!({ "id": 7, "text": "a red apple", "image": media("apple.png") }),
+        json!({ "id": 8, "text": "a yellow banana", "image": media("banana.png") }),
+    ];
+    let plain = folder.path().join("pairs.jsonl");
+    fs::write(&plain, rows.iter().map(|row| format!("{row}\n")).collect::<String>()).unwrap();
+    let wanted = folder.path().join("wanted");
+    parsed(&tokenize(&plain, &wanted, &[]));
+    let wanted = lines(&wanted.join("part-00000.jsonl"));
+    let columns = ["--column", "text=caption", "--column", "id=image_id"];
+    for codec in ["snappy", "zstd", "gzip"] {
+        let file = format!("tests/fixtures/data/pairs-{codec}.parquet");
+        let out = folder.path().join(codec);
+        let outcome = parsed(&tokenize(Path::new(&file), &out, &columns));
+        assert_eq!((&outcome["tokenised"], &outcome["failed"]), (&json!(2), &json!(1)), "{codec}");
+        assert_eq!(lines(&out.join("part-00000.jsonl")), wanted, "{codec}");
+        let failures = lines(&out.join("failures.jsonl"));
+        assert_eq!((failures.len(), &failures[0]["id"]), (1, &json!(9)), "{codec}");
+    }
+    // Written as Parquet, and packed, it is byte by byte what lines become.
+    let out = folder.path().join("columns");
+    parsed(&tokenize(&plain, &out, &["--format", "parquet"]));
+    let packed = ["wanted", "columns"].map(|name| {
+        let recipe = folder.path().join(format!("{name}.yaml"));
+        let text = format!(
+            "format: 1\nsources:\n  - name: pairs\n    pairs: {name}\n    templates:\n      - {{ \
+             template: \"std/tasks:caption\" }}\n"
+        );
+        fs::write(&recipe, text).unwrap();
+        let out = folder.path().join(format!("packed-{name}"));
+        assert_eq!(parsed(&pack(&recipe, &out, &[]))["samples"], 2);
+        fs::read(out.join("shard-00000.safetensors")).unwrap()
+    });
+    assert!(packed[0] == packed[1]);
+    // A torn file, and a column that is not there.
+    let torn = folder.path().join("torn.parquet");
+    let bytes = fs::read("tests/fixtures/data/pairs-zstd.parquet").unwrap();
+    fs::write(&torn, &bytes[..bytes.len() - 40]).unwrap();
+    let output = tokenize(&torn, &folder.path().join("t"), &columns);
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    assert!(stderr(&output).contains("torn.parquet"), "{}", stderr(&output));
+    let whole = Path::new("tests/fixtures/data/pairs-zstd.parquet");
+    let output = tokenize(whole, &folder.path().join("u"), &["--column", "text=words"]);
+    assert!(!output.status.success());
+    assert!(stderr(&output).contains("words"), "{}", stderr(&output));
+}
