@@ -3,6 +3,8 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use super::unwritten::explained;
+
 /// Writes `bytes` to `path` through a temporary file in the same folder.
 ///
 /// Under its final name the file is either what it was before or complete, also after a power
@@ -23,16 +25,6 @@ pub fn write_atomic_with(
     write_all: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
     write(path.as_ref(), None, write_all)
-}
-
-/// An error of writing with the file's name, and in plain words where the disk is full or a limit met.
-pub fn explained(path: &Path, error: io::Error) -> io::Error {
-    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
-    let what = match error.kind() {
-        StorageFull | QuotaExceeded | FileTooLarge => "there is no room for it on the disk: ",
-        _ => "",
-    };
-    io::Error::new(error.kind(), format!("cannot write `{}`: {what}{error}", path.display()))
 }
 
 fn write(

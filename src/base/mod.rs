@@ -13,6 +13,7 @@ pub mod rng;
 pub mod role;
 pub mod span;
 pub mod text;
+pub mod unwritten;
 pub mod value;
 pub mod yaml;
 

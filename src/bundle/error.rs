@@ -4,6 +4,8 @@ use std::io;
 
 use thiserror::Error;
 
+use crate::base::unwritten;
+
 #[derive(Debug, Error)]
 pub enum BundleError {
     #[error("there is no model named `{name}`; {available}")]
@@ -24,7 +26,7 @@ pub enum BundleError {
     #[error("`{path}`: {help}")]
     NotPulled { path: String, help: String },
 
-    #[error("cannot write `{path}`: {source}")]
+    #[error("cannot write `{path}`: {}", unwritten::reason(.source))]
     Write { path: String, source: io::Error },
 
     #[error("the bundle `{bundle}` lacks the file `{path}`; {help}")]
@@ -70,4 +72,14 @@ pub enum BundleError {
 
     #[error("cannot make the prompt: {reason}")]
     Prompt { reason: String },
+}
+
+impl BundleError {
+    /// What to do about it, where the message does not say it.
+    pub fn help(&self) -> Option<&'static str> {
+        match self {
+            BundleError::Write { source, .. } => unwritten::help(source),
+            _ => None,
+        }
+    }
 }

@@ -8,6 +8,7 @@ use semver::Version;
 use serde_json::json;
 
 use crate::base::Diagnostic;
+use crate::base::unwritten::explained;
 use crate::lang::interface::Interface;
 use crate::package::breaks::{Change, Level, compare, needed};
 use crate::package::git::{files_at, repository_of};
@@ -15,7 +16,7 @@ use crate::package::graph::manifest_in;
 use crate::package::modules::{LIB, modules_below};
 use crate::package::{LOCK, MANIFEST, Manifest, Problem, content};
 
-use super::packages::{complain, exit_of, project};
+use super::packages::{complain, exit_of, project, read};
 use super::{Exit, source};
 
 #[derive(Debug, clap::Args)]
@@ -132,7 +133,7 @@ fn too_low(
 
 /// The library in a folder, compiled.
 fn side(root: &Path) -> Result<Side, Stop> {
-    let manifest = manifest_in(root, &|path| fs::read_to_string(path))?;
+    let manifest = manifest_in(root, &read)?;
     let mut modules = BTreeMap::new();
     let mut texts = BTreeMap::new();
     for module in modules_below(root) {
@@ -171,9 +172,7 @@ fn earlier(root: &Path, revision: &str) -> Result<Side, Stop> {
         let file = scratch.path().join(path);
         fs::create_dir_all(file.parent().unwrap_or(scratch.path()))
             .and_then(|()| fs::write(&file, bytes))
-            .map_err(|error| {
-                Problem::new("E1014", format!("{} cannot be written: {error}", file.display()))
-            })?;
+            .map_err(|error| Problem::new("E1014", explained(&file, error).to_string()))?;
     }
     side(&scratch.path().join(place))
 }

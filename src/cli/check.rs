@@ -78,7 +78,7 @@ fn manifest_problem(folder: &Path) -> Option<Problem> {
     }
     // Absolute: packages are found from it by `..`.
     let folder = tidy(&absolute(folder));
-    Graph::of(&folder, &Mode::Offline, &|path| std::fs::read_to_string(path)).err()
+    Graph::of(&folder, &Mode::Offline, &super::packages::read).err()
 }
 
 pub fn count(files: usize) -> String {

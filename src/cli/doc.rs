@@ -1,9 +1,12 @@
 //! `agpt doc`: a static site of a library.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::base::atomic::write_atomic;
+use crate::base::{text, unwritten};
 use crate::bundle::embedded;
 use crate::docs::{Library, Module, site};
 use crate::lang;
@@ -12,7 +15,7 @@ use crate::package::graph::manifest_in;
 use crate::package::modules::{LIB, absolute, modules_below};
 
 use super::loader::FileLoader;
-use super::packages::{complain, exit_of};
+use super::packages::{complain, exit_of, read};
 use super::{Exit, source};
 
 #[derive(Debug, clap::Args)]
@@ -39,8 +42,8 @@ pub fn run(args: &Args) -> Exit {
         Err(exit) => return exit,
     };
     let index = args.out.join("index.html");
-    let foreign = match fs::read_to_string(&index) {
-        Ok(text) => !text.contains(MARK),
+    let foreign = match is_ours(&index) {
+        Ok(ours) => !ours,
         Err(error) => error.kind() != std::io::ErrorKind::NotFound,
     };
     if foreign {
@@ -52,14 +55,35 @@ pub fn run(args: &Args) -> Exit {
     let written = fs::create_dir_all(&args.out).and_then(|()| {
         pages.iter().try_for_each(|(name, text)| write_atomic(args.out.join(name), text.as_bytes()))
     });
+    let written = written.and_then(|()| forget(&args.out, &pages));
     if let Err(error) = written {
-        source::complain(&error.to_string(), None);
+        source::complain(&error.to_string(), unwritten::help(&error));
         return Exit::Failed;
     }
     let count =
         if pages.len() == 1 { "1 page".to_string() } else { format!("{} pages", pages.len()) };
     eprintln!("{count}: {}", index.display());
     Exit::Success
+}
+
+/// Removes our own pages of modules that are no more; what others put there stays.
+fn forget(out: &Path, pages: &BTreeMap<String, String>) -> std::io::Result<()> {
+    for entry in fs::read_dir(out)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let page = name.ends_with(".html") && entry.file_type()?.is_file();
+        if page && !pages.contains_key(&name) && is_ours(&entry.path())? {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a page says in its head that agpt wrote it.
+fn is_ours(page: &Path) -> std::io::Result<bool> {
+    let mut head = Vec::new();
+    fs::File::open(page)?.take(4096).read_to_end(&mut head)?;
+    Ok(String::from_utf8_lossy(&head).contains(MARK))
 }
 
 fn compiled(path: &str, used_as: &str, name: &str, text: &str) -> Result<Module, Exit> {
@@ -94,7 +118,7 @@ fn library(folder: &Path) -> Result<Library, Exit> {
         return Err(Exit::Usage);
     }
     let manifest = if folder.join(MANIFEST).exists() {
-        let manifest = manifest_in(folder, &|path| fs::read_to_string(path));
+        let manifest = manifest_in(folder, &read);
         Some(manifest.map_err(|problem| {
             complain(&problem);
             exit_of(&problem)
@@ -116,7 +140,7 @@ fn library(folder: &Path) -> Result<Library, Exit> {
             (None, path) => format!("./{path}"),
         };
         let file = folder.join(format!("{path}.agpt"));
-        let text = fs::read_to_string(&file).map_err(|error| {
+        let text = text::read(&file, lang::syntax::MAX_BYTES).map_err(|error| {
             source::complain(&format!("{} cannot be read: {error}", file.display()), None);
             Exit::Usage
         })?;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::base::atomic::replace_atomic;
+use crate::base::unwritten;
 use crate::base::{Diagnostic, Sources};
 use crate::lang::format::format;
 
@@ -78,7 +79,7 @@ fn one_file(file: &Path, text: &str, args: &Args, report: &mut Report) -> Result
             return Err(Exit::Failed);
         }
     } else if let Err(error) = write(file, &formatted) {
-        source::complain(&error.to_string(), None);
+        source::complain(&error.to_string(), unwritten::help(&error));
         report.failed = true;
         return Ok(());
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Command;
 
 use crate::base::atomic::write_atomic;
+use crate::base::unwritten;
 
 use super::output::stdout;
 use super::{Exit, source};
@@ -69,7 +70,7 @@ fn collect(command: Command, name: &str, out: &mut Vec<(String, Command)>) {
 
 fn failed(path: &Path, error: &std::io::Error) -> Exit {
     source::complain(
-        &format!("{} cannot be written: {error}", path.display()),
+        &format!("{} cannot be written: {}", path.display(), unwritten::reason(error)),
         Some("choose another folder"),
     );
     Exit::Failed

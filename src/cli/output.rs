@@ -148,7 +148,7 @@ impl Outputs {
         };
         let path = self.path(name, media.medium(), extension)?;
         write_atomic(&path, &bytes)
-            .map_err(|error| Failure::Output { path: path.clone(), reason: error.to_string() })?;
+            .map_err(|source| Failure::Unsaved { path: path.clone(), source })?;
         Ok(path)
     }
 
@@ -179,7 +179,7 @@ impl Outputs {
             None => PathBuf::from(DEFAULT_FOLDER),
         };
         std::fs::create_dir_all(&folder)
-            .map_err(|error| Failure::Output { path: folder.clone(), reason: error.to_string() })?;
+            .map_err(|source| Failure::Unsaved { path: folder.clone(), source })?;
         let stem = if self.single || name == self.pipeline {
             name.to_string()
         } else {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::base::atomic::write_atomic;
+use crate::base::{text, yaml};
 use crate::package::graph::lock_in;
 use crate::package::manifest::{Git, Origin, Reference, check_name};
 use crate::package::modules::{absolute, project_of};
@@ -83,8 +84,9 @@ pub fn project(folder: &Path) -> Result<PathBuf, Exit> {
     })
 }
 
-fn read(path: &Path) -> std::io::Result<String> {
-    std::fs::read_to_string(path)
+/// A manifest or a lock file; one that is too long is refused by its reader.
+pub fn read(path: &Path) -> std::io::Result<String> {
+    text::read(path, yaml::MAX_BYTES)
 }
 
 pub fn add(args: &AddArgs) -> Exit {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::base::{Diagnostic, Sources};
+use crate::base::{Diagnostic, Sources, unwritten};
 use crate::bundle::BundleError;
 use crate::runtime::error::Failure;
 
@@ -10,7 +10,7 @@ use crate::runtime::error::Failure;
 pub enum DataError {
     #[error("cannot read `{}`: {source}", path.display())]
     Read { path: PathBuf, source: std::io::Error },
-    /// The message names the file: it comes from `base/atomic`.
+    /// The message names the file: it comes from `base/unwritten`.
     #[error("{0}")]
     Write(std::io::Error),
     #[error("`{}` is damaged: {reason}", path.display())]
@@ -45,6 +45,8 @@ impl DataError {
     /// What to do about it.
     pub fn help(&self) -> Option<&'static str> {
         match self {
+            DataError::Write(error) => unwritten::help(error),
+            DataError::Bundle(error) => error.help(),
             DataError::Damaged { .. } => {
                 Some("remove the file and make the data again; finished shards are kept")
             }

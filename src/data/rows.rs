@@ -35,9 +35,16 @@ impl Rows {
     #[cfg(feature = "parquet")]
     fn of_parquet(path: &Path) -> Result<Self, DataError> {
         use std::io::Write;
+
+        use crate::base::unwritten;
+
         let mut file = super::input::parquet::File::open(path, &[])?;
         let temporary = |error: std::io::Error| {
-            let text = format!("cannot write the rows of `{}` out: {error}", path.display());
+            let text = format!(
+                "cannot write the rows of `{}` out: {}",
+                path.display(),
+                unwritten::reason(&error)
+            );
             DataError::Write(std::io::Error::new(error.kind(), text))
         };
         let named = tempfile::NamedTempFile::new().map_err(temporary)?;

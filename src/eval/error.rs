@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::base::unwritten;
 use crate::lang::metrics::JudgeKind;
 use crate::runtime::error::Failure;
 
@@ -9,8 +10,8 @@ use crate::runtime::error::Failure;
 pub enum EvalError {
     #[error("{path} cannot be read: {reason}")]
     Unreadable { path: PathBuf, reason: String },
-    #[error("{path} cannot be written: {reason}")]
-    Unwritable { path: PathBuf, reason: String },
+    #[error("{path} cannot be written: {}", unwritten::reason(.source))]
+    Unwritable { path: PathBuf, source: std::io::Error },
     #[error("{folder} is not laid out as {set} is: {missing} is missing")]
     Layout { set: &'static str, folder: PathBuf, missing: String },
     #[error("{path}, {place}: {reason}")]
@@ -33,6 +34,8 @@ pub enum EvalError {
     Busy { folder: PathBuf },
     #[error("`{measure}` cannot be computed: {reason}")]
     Metric { measure: String, reason: String },
+    #[error(transparent)]
+    Bundle(#[from] crate::bundle::BundleError),
     /// Something that would stop every row.
     #[error(transparent)]
     Run(#[from] Box<Failure>),
@@ -47,7 +50,10 @@ impl EvalError {
                 format!("give it with --data DIR\n{}", super::loaders::layout(set))
             }
             EvalError::NoJudge { kind, .. } => {
-                format!("give the folder of a bundle: --judge {}=DIR", kind.name())
+                format!(
+                    "give its folder, or the name of one that was pulled: --judge {}=NAME",
+                    kind.name()
+                )
             }
             EvalError::OtherRun { .. } => {
                 "give another folder with --out, or begin anew with --restart".to_string()
@@ -55,6 +61,9 @@ impl EvalError {
             EvalError::Foreign { .. } => "give another folder with --out".to_string(),
             EvalError::Busy { .. } => "wait for it, or give another folder with --out".to_string(),
             EvalError::NoColumn { known, .. } => format!("its columns: {}", known.join(", ")),
+            EvalError::Unwritable { source, .. } => {
+                return unwritten::help(source).map(String::from);
+            }
             _ => return None,
         })
     }
@@ -68,7 +77,7 @@ impl EvalError {
         EvalError::Unreadable { path: path.to_path_buf(), reason }
     }
 
-    pub fn unwritable(path: &std::path::Path, error: &std::io::Error) -> EvalError {
-        EvalError::Unwritable { path: path.to_path_buf(), reason: error.to_string() }
+    pub fn unwritable(path: &std::path::Path, source: std::io::Error) -> EvalError {
+        EvalError::Unwritable { path: path.to_path_buf(), source }
     }
 }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::base::atomic::write_atomic;
+use crate::base::text;
 use crate::media::{encode_png, encode_wav};
 use crate::runtime::value::{Media, Value};
 
@@ -84,10 +85,10 @@ impl Store {
     /// Opens the folder of a run, or makes it; with `restart` what is there of an earlier run is
     /// dropped.
     pub fn open(folder: &Path, run: &Run, restart: bool) -> Result<Store, EvalError> {
-        let unwritable = |path: &Path, e: &std::io::Error| EvalError::unwritable(path, e);
-        std::fs::create_dir_all(folder.join("media")).map_err(|e| unwritable(folder, &e))?;
+        let unwritable = EvalError::unwritable;
+        std::fs::create_dir_all(folder.join("media")).map_err(|e| unwritable(folder, e))?;
         let (about, results) = (folder.join("run.json"), folder.join("results.jsonl"));
-        let before = match std::fs::read_to_string(&about) {
+        let before = match text::read(&about, 1 << 20) {
             Ok(text) => {
                 Some(serde_json::from_str::<Run>(&text).map_err(|error| EvalError::Malformed {
                     path: about.clone(),
@@ -107,7 +108,7 @@ impl Store {
             .create(true)
             .truncate(false)
             .open(&results)
-            .map_err(|e| unwritable(&results, &e))?;
+            .map_err(|e| unwritable(&results, e))?;
         // Two runs in one folder would write into each other's lines; the lock ends with the process.
         match file.try_lock() {
             Ok(()) => {}
@@ -123,11 +124,11 @@ impl Store {
             return Err(EvalError::OtherRun { folder: folder.to_path_buf(), what });
         }
         if restart {
-            file.set_len(0).map_err(|e| unwritable(&results, &e))?;
+            file.set_len(0).map_err(|e| unwritable(&results, e))?;
         }
         let mut json = serde_json::to_vec_pretty(run).unwrap_or_default();
         json.push(b'\n');
-        write_atomic(&about, &json).map_err(|e| unwritable(&about, &e))?;
+        write_atomic(&about, &json).map_err(|e| unwritable(&about, e))?;
         let done = read(&mut file, &results)?;
         Ok(Store { folder: folder.to_path_buf(), file, done })
     }
@@ -139,13 +140,11 @@ impl Store {
     /// Keeps the result of a row: durable when this returns.
     pub fn append(&mut self, record: Record) -> Result<(), EvalError> {
         let path = self.folder.join("results.jsonl");
-        let mut line = serde_json::to_vec(&record).map_err(|error| EvalError::Unwritable {
-            path: path.clone(),
-            reason: error.to_string(),
-        })?;
+        let mut line = serde_json::to_vec(&record)
+            .map_err(|error| EvalError::unwritable(&path, error.into()))?;
         line.push(b'\n');
         let written = self.file.write_all(&line).and_then(|()| self.file.sync_data());
-        written.map_err(|error| EvalError::unwritable(&path, &error))?;
+        written.map_err(|error| EvalError::unwritable(&path, error))?;
         self.done.insert(record.key.clone(), record);
         Ok(())
     }
@@ -182,9 +181,9 @@ impl Store {
             Media::Image(image) => encode_png(image, &[]),
             Media::Speech(sound) | Media::Music(sound) => encode_wav(sound, ""),
         };
-        let unwritable = |reason: String| EvalError::Unwritable { path: path.clone(), reason };
-        let bytes = bytes.map_err(|error| unwritable(error.to_string()))?;
-        write_atomic(&path, &bytes).map_err(|error| unwritable(error.to_string()))?;
+        let unwritable = |error| EvalError::unwritable(&path, error);
+        let bytes = bytes.map_err(|error| unwritable(std::io::Error::other(error)))?;
+        write_atomic(&path, &bytes).map_err(unwritable)?;
         Ok(name)
     }
 }
@@ -209,7 +208,7 @@ fn read(file: &mut File, path: &Path) -> Result<HashMap<String, Record>, EvalErr
     }
     let place = whole as u64;
     let cut = file.set_len(place).and_then(|()| file.seek(SeekFrom::Start(place)));
-    cut.map_err(|error| EvalError::unwritable(path, &error))?;
+    cut.map_err(|error| EvalError::unwritable(path, error))?;
     Ok(done)
 }
 

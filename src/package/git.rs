@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::base::hash::Digest;
+use crate::base::unwritten::explained;
 
 use super::Problem;
 use super::content::{self, File, MAX_DEPTH, MAX_FILES, MAX_TOTAL};
@@ -41,7 +42,7 @@ impl Cache {
     /// Fetches a package, at `commit` if one is given, and says which commit it is.
     pub fn fetch(&self, git: &Git, commit: Option<&str>) -> Result<String, Problem> {
         let failed = |path: &Path, error: std::io::Error| {
-            Problem::new("E1010", format!("{} cannot be written: {error}", path.display()))
+            Problem::new("E1010", explained(path, error).to_string())
         };
         fs::create_dir_all(&self.0).map_err(|error| failed(&self.0, error))?;
         let scratch = tempfile::Builder::new()
@@ -162,9 +163,8 @@ impl Repository {
     }
 
     fn init(&self) -> Result<(), Problem> {
-        fs::create_dir_all(&self.folder).map_err(|error| {
-            Problem::new("E1010", format!("{} cannot be written: {error}", self.folder.display()))
-        })?;
+        fs::create_dir_all(&self.folder)
+            .map_err(|error| Problem::new("E1010", explained(&self.folder, error).to_string()))?;
         // Without a template there is nothing in it that would run.
         self.run(["init", "--quiet", "--bare", "--template="], &[]).map(|_| ())
     }

@@ -176,10 +176,7 @@ impl Store {
     /// Writes what was compared, if anything differs; media first, so that the snapshot never
     /// names a file that is not there.
     pub fn save(&self, model: String, seed: u64) -> Result<bool, Failure> {
-        let failed = |path: &Path, error: std::io::Error| Failure::Output {
-            path: path.to_path_buf(),
-            reason: error.to_string(),
-        };
+        let failed = |path: &Path, source| Failure::Unsaved { path: path.to_path_buf(), source };
         if !self.differs && self.recording.is_none() {
             return Ok(false);
         }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::base::unwritten;
 use crate::bundle::BundleError;
 use crate::data::DataError;
 
@@ -29,7 +30,7 @@ pub enum TrainError {
     #[error("{0}")]
     Write(std::io::Error),
     /// A checkpoint could not be written; those before it are as they were.
-    #[error("the checkpoint of step {step} could not be written: {source}")]
+    #[error("the checkpoint of step {step} could not be written: {}", unwritten::reason(.source))]
     Checkpoint { step: u64, source: std::io::Error, kept: Option<u64> },
     #[error("`{}` is damaged: {reason}", path.display())]
     Damaged { path: PathBuf, reason: String },
@@ -60,7 +61,9 @@ impl TrainError {
     /// What to do about it.
     pub fn help(&self) -> Option<String> {
         Some(match self {
+            TrainError::Bundle(error) => return error.help().map(String::from),
             TrainError::Data(error) => return error.help().map(String::from),
+            TrainError::Write(error) => return unwritten::help(error).map(String::from),
             TrainError::Changed { .. } => {
                 "give the recipe as it was, or another folder with --out".into()
             }

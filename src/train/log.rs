@@ -116,7 +116,7 @@ impl Log {
 
     pub fn add(&mut self, record: Record) -> Result<(), TrainError> {
         self.file.write_all(line(&record)?.as_bytes()).map_err(|error| {
-            TrainError::Write(crate::base::atomic::explained(&self.path, error))
+            TrainError::Write(crate::base::unwritten::explained(&self.path, error))
         })?;
         self.records.push(record);
         Ok(())

@@ -3,6 +3,8 @@
 //! It is no language model: what it answers to a prompt is a function of the prompt, so that two runs
 //! can be compared. Whether the requests are well formed it checks as the real one does.
 
+#![allow(dead_code)] // each test file is a crate of its own and uses a part
+
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::base::{text, yaml};
 use crate::cli::loader::FileLoader;
 use crate::cli::output::stdout;
 use crate::cli::{Exit, source};
@@ -76,7 +77,7 @@ pub fn run(args: &Args) -> Exit {
 
 fn pack(args: &Args, engine: &mut Engine, bar: &mut Bar) -> Result<Report, DataError> {
     let read = |source| DataError::Read { path: args.recipe.clone(), source };
-    let text = std::fs::read_to_string(&args.recipe).map_err(read)?;
+    let text = text::read(&args.recipe, yaml::MAX_BYTES).map_err(read)?;
     let recipe = Recipe::parse(&text, &args.recipe)?;
     let folder = args.recipe.parent().unwrap_or(Path::new(""));
     let job = Job::open(&recipe, folder, args.seed, &FileLoader::default(), engine, bar)?;

@@ -112,7 +112,7 @@ fn ended(result: Result<String, BundleError>) -> Exit {
     match result {
         Ok(text) => crate::cli::output::stdout(&text),
         Err(error) => {
-            complain(&error.to_string(), None);
+            complain(&error.to_string(), error.help());
             Exit::Failed
         }
     }

@@ -218,6 +218,7 @@ mod fetch {
     use super::super::bytes_bar;
     use super::{Args, BundleError, FileSource, Path};
     use crate::base::contained::contained;
+    use crate::base::unwritten;
 
     const RETRIES: u32 = 3;
 
@@ -459,7 +460,7 @@ mod fetch {
         let bar = bytes_bar(have + length.unwrap_or(0), address);
         bar.set_position(have);
         let got = save(&mut answer.body_mut().as_reader(), &mut file, &bar);
-        let got = got.map_err(|error| failed(explain(&error.to_string())))?;
+        let got = got.map_err(|error| failed(explain(&unwritten::reason(&error))))?;
         bar.finish_and_clear();
         if length.is_some_and(|length| length != got) {
             return Err(failed(explain("the connection ended early")));

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::base::atomic::write_atomic;
+use crate::base::unwritten;
 use crate::cli::{Exit, source};
 use crate::plugins::project::{self, Language};
 
@@ -37,7 +38,7 @@ pub fn run(args: &Args) -> Exit {
         let file = folder.join(path);
         let made = file.parent().map_or(Ok(()), std::fs::create_dir_all);
         if let Err(error) = made.and_then(|()| write_atomic(&file, text.as_bytes())) {
-            source::complain(&error.to_string(), None);
+            source::complain(&error.to_string(), unwritten::help(&error));
             return Exit::Failed;
         }
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::base::atomic::write_atomic;
-use crate::base::{Diagnostic, Sources};
+use crate::base::{Diagnostic, Sources, unwritten};
 use crate::cli::{Exit, check, output, source};
 use crate::runtime::error::Failure;
 use crate::test_runner::junit::{self, Case};
@@ -108,7 +108,7 @@ impl Report {
         if let Some(path) = &args.junit
             && let Err(error) = write_atomic(path, junit::xml(&self.cases).as_bytes())
         {
-            source::complain(&format!("{} cannot be written: {error}", path.display()), None);
+            source::complain(&error.to_string(), unwritten::help(&error));
             return Exit::Usage;
         }
         if let Some(path) = &args.report {
@@ -120,7 +120,7 @@ impl Report {
                 }
             };
             if let Err(error) = write_atomic(path, page.as_bytes()) {
-                source::complain(&format!("{} cannot be written: {error}", path.display()), None);
+                source::complain(&error.to_string(), unwritten::help(&error));
                 return Exit::Usage;
             }
         }

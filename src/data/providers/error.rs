@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::base::unwritten;
+
 #[derive(Debug, thiserror::Error)]
 pub enum ProviderError {
     #[error("the environment variable `{0}`, which should hold the key, is not set")]
@@ -29,8 +31,8 @@ pub enum ProviderError {
     Media { medium: &'static str, reason: String },
     #[error("{0}")]
     Local(String),
-    #[error("`{}` cannot be written: {reason}", path.display())]
-    Write { path: PathBuf, reason: String },
+    #[error("`{}` cannot be written: {}", path.display(), unwritten::reason(.source))]
+    Write { path: PathBuf, source: std::io::Error },
     #[error("stopped")]
     Stopped,
 }
@@ -83,6 +85,7 @@ impl ProviderError {
             ProviderError::Budget(_) => {
                 "raise `budget` in the recipe and run the command again; what is there is kept"
             }
+            ProviderError::Write { source, .. } => return unwritten::help(source),
             _ => return None,
         })
     }

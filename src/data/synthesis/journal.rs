@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::base::hash::Digest;
-use crate::data::providers::Usage;
+use crate::data::providers::{ProviderError, Usage};
 
 use super::SynthesisError;
 
@@ -133,9 +133,7 @@ impl Journal {
             serde_json::to_string(&entry).map_err(|error| failed(&self.path, error.to_string()))?;
         let line = format!("{} {json}\n", mark(json.as_bytes()));
         let written = self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data());
-        written.map_err(|error| {
-            failed(&self.path, crate::base::atomic::explained(&self.path, error).to_string())
-        })?;
+        written.map_err(|source| ProviderError::Write { path: self.path.clone(), source })?;
         self.take(entry);
         Ok(())
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::TrainError;
-use crate::base::Medium;
+use crate::base::{Medium, text, yaml};
 use numbers::{count, fraction, not_negative, positive, share};
 
 /// A recipe beyond this is none.
@@ -259,7 +259,7 @@ pub enum Precision {
 impl Recipe {
     /// Reads and checks a recipe; its paths are below the folder that it lies in.
     pub fn read(path: &Path) -> Result<Self, TrainError> {
-        let text = std::fs::read_to_string(path)
+        let text = text::read(path, yaml::MAX_BYTES)
             .map_err(|source| TrainError::Read { path: path.to_path_buf(), source })?;
         let mut recipe = Self::parse(&text, &path.display().to_string())?;
         recipe.resolve(path.parent().unwrap_or(Path::new("")));
