@@ -241,6 +241,144 @@ fn what_could_be_written_is_offered() {
     editor.end();
 }
 
+/// The position at the end of a text.
+fn end(path: &Path, text: &str) -> Value {
+    let line = text.matches('\n').count();
+    let last = text.rsplit('\n').next().unwrap();
+    json!({
+        "textDocument": { "uri": uri(path) },
+        "position": { "line": line, "character": last.encode_utf16().count() },
+    })
+}
+
+#[test]
+fn modules_and_what_they_publish_are_offered_after_use() {
+    let folder = temp();
+    let place = |path: &str| folder.path().join(path);
+    fs::create_dir_all(place("app/deep")).unwrap();
+    fs::create_dir_all(place("lib/more")).unwrap();
+    let manifest = |name: &str, packages: &str| {
+        format!("name: {name}\nversion: 0.1.0\nedition: 2026\n{packages}")
+    };
+    let packages = "packages:\n  greetings: { path: ../lib }\n";
+    fs::write(place("app/agpt.yaml"), manifest("app", packages)).unwrap();
+    fs::write(place("lib/agpt.yaml"), manifest("greetings", "")).unwrap();
+    for file in ["app/words.agpt", "app/deep/inner.agpt", "lib/lib.agpt", "lib/more/polite.agpt"] {
+        fs::write(place(file), WORDS).unwrap();
+    }
+    support::agpt(["fetch"]).current_dir(place("app")).assert().success();
+    let main = place("app/main.agpt");
+    fs::write(&main, "").unwrap();
+    let mut editor = Editor::in_folder(folder.path());
+    editor.open(&main, "");
+    let mut offered = |text: &str| -> Vec<Value> {
+        editor.change(&main, text);
+        let answer = editor.ask("textDocument/completion", end(&main, text));
+        answer["result"].as_array().unwrap().clone()
+    };
+    let labels = |items: &[Value]| -> Vec<String> {
+        items.iter().map(|item| item["label"].as_str().unwrap().to_string()).collect()
+    };
+    let all = labels(&offered("use "));
+    let wanted = ["std/tasks", "pkg/greetings", "pkg/greetings/more/polite", "./words", "./deep/"];
+    for path in wanted {
+        assert!(all.contains(&path.to_string()), "{path}: {all:?}");
+    }
+    assert!(!all.contains(&"./main".to_string()), "{all:?}");
+    assert_eq!(labels(&offered("use ./deep/")), ["./deep/inner"]);
+    assert!(labels(&offered("use ../")).contains(&"../lib/".to_string()));
+    // What was typed is replaced as a whole: `/` ends a word for an editor.
+    let items = offered("use ./deep/in");
+    let edit = &items[0]["textEdit"];
+    assert_eq!(edit["newText"], "./deep/inner");
+    assert_eq!(edit["range"]["start"], json!({ "line": 0, "character": 4 }));
+    assert_eq!(edit["range"]["end"], json!({ "line": 0, "character": 13 }));
+    assert_eq!(labels(&offered("use ./words { he")), ["hello"]);
+    assert_eq!(labels(&offered("use pkg/greetings/more/polite {\n  ")), ["hello"]);
+    let tasks = offered("use std/tasks { ");
+    let caption = tasks.iter().find(|item| item["label"] == "caption").unwrap();
+    assert!(caption["detail"].as_str().unwrap().starts_with("template caption("), "{caption}");
+    assert!(offered("use ./nowhere { ").is_empty());
+    editor.end();
+}
+
+#[test]
+fn metrics_are_offered_and_described() {
+    let folder = temp();
+    let main = folder.path().join("main.agpt");
+    let text = "evaluation e(words: text, said: text) with { data: \"./rows.jsonl\" } {\n  \
+                measure wer(said, words)\n}\n";
+    let mut editor = Editor::in_folder(folder.path());
+    assert_eq!(editor.open(&main, text), Vec::<Value>::new());
+    let answer = editor.ask("textDocument/hover", at(&main, text, "wer", 0));
+    let shown = answer["result"]["contents"]["value"].as_str().unwrap();
+    assert!(shown.contains("wer(answer: text, references: list<text>)"), "{shown}");
+    assert!(shown.contains("word error rate"), "{shown}");
+    let answer = editor.ask("textDocument/completion", at(&main, text, "wer", 0));
+    let items = answer["result"].as_array().unwrap();
+    assert_eq!(items.len(), 13, "{items:?}");
+    let clip = items.iter().find(|item| item["label"] == "clip_score").unwrap();
+    assert_eq!(clip["detail"], "clip_score(picture: image, words: text)");
+    let about = clip["documentation"]["value"].as_str().unwrap();
+    assert!(about.contains("--judge clip=NAME"), "{about}");
+    editor.end();
+}
+
+#[cfg(feature = "plugins")]
+#[test]
+fn functions_of_plugins_are_offered_and_described() {
+    let main = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/plugins/measure.agpt");
+    let text = fs::read_to_string(&main).unwrap();
+    let mut editor = Editor::in_folder(main.parent().unwrap());
+    assert_eq!(editor.open(&main, &text), Vec::<Value>::new());
+    let mut place = at(&main, &text, ".measure(voice)", 0);
+    let after = place["position"]["character"].as_u64().unwrap() + 1;
+    place["position"]["character"] = after.into();
+    let answer = editor.ask("textDocument/hover", place.clone());
+    let shown = answer["result"]["contents"]["value"].as_str().unwrap();
+    assert!(shown.contains("loudness.measure(sound: speech) -> { rms: float"), "{shown}");
+    let answer = editor.ask("textDocument/completion", place);
+    let items = answer["result"].as_array().unwrap();
+    assert!(items.iter().any(|item| item["label"] == "normalise"), "{items:?}");
+    editor.end();
+}
+
+#[test]
+fn an_editor_that_can_is_asked_to_watch_files() {
+    let folder = temp();
+    let (main, words) = (folder.path().join("main.agpt"), folder.path().join("words.agpt"));
+    let mut editor = Editor::start();
+    let can = json!({ "workspace": { "didChangeWatchedFiles": { "dynamicRegistration": true } } });
+    let folders = json!([{ "uri": uri(folder.path()), "name": "w" }]);
+    editor.ask("initialize", json!({ "capabilities": can, "workspaceFolders": folders }));
+    editor.tell("initialized", json!({}));
+    let asked = editor.receive();
+    assert_eq!(asked["method"], "client/registerCapability", "{asked}");
+    let registration = &asked["params"]["registrations"][0];
+    assert_eq!(registration["method"], "workspace/didChangeWatchedFiles");
+    let globs = registration["registerOptions"]["watchers"].to_string();
+    for glob in ["**/*.agpt", "**/agpt.yaml", "**/agpt.lock", "**/*.wasm"] {
+        assert!(globs.contains(glob), "{globs}");
+    }
+    editor.send(&json!({ "jsonrpc": "2.0", "id": asked["id"], "result": null }));
+    // The module that is missing comes, and goes again.
+    assert_eq!(editor.open(&main, MAIN)[0]["code"], "E0204");
+    for there in [true, false] {
+        match there {
+            true => fs::write(&words, WORDS).unwrap(),
+            false => fs::remove_file(&words).unwrap(),
+        }
+        let kind = if there { 1 } else { 3 };
+        let changes = json!({ "changes": [{ "uri": uri(&words), "type": kind }] });
+        editor.tell("workspace/didChangeWatchedFiles", changes);
+        assert_eq!(editor.diagnostics(&main).is_empty(), there);
+    }
+    // A closed file shows nothing any more.
+    editor.tell("textDocument/didClose", json!({ "textDocument": { "uri": uri(&main) } }));
+    assert_eq!(editor.diagnostics(&main), Vec::<Value>::new());
+    editor.end();
+}
+
 /// The text with the edits of a change in it.
 fn edited(text: &str, edits: &Value) -> String {
     let offset = |position: &Value| {

@@ -52,15 +52,19 @@ impl Place {
         )
     }
 
-    fn agpt(&self, folder: &str, args: &[&str]) -> Output {
-        assert_cmd::Command::new(assert_cmd::cargo::cargo_bin!("agpt"))
+    fn command(&self, folder: &str, args: &[&str]) -> assert_cmd::Command {
+        let mut command = assert_cmd::Command::new(assert_cmd::cargo::cargo_bin!("agpt"));
+        command
             .current_dir(self.at(folder))
             .env("NO_COLOR", "1")
             .env("AGPT_PACKAGES", self.at("cache"))
             .env_remove("AGPT_MODELS")
-            .args(args)
-            .output()
-            .unwrap()
+            .args(args);
+        command
+    }
+
+    fn agpt(&self, folder: &str, args: &[&str]) -> Output {
+        self.command(folder, args).output().unwrap()
     }
 
     fn git(&self, folder: &str, args: &[&str]) -> String {
@@ -254,6 +258,39 @@ fn manifests_are_strict() {
         // The same where a file is checked, in its words.
         place.write("a.agpt", "use pkg/x\npipeline a() -> text { return \"\" }\n");
         fails(&place.agpt(".", &["check", "a.agpt"]), 1, &[code, "agpt.yaml"]);
+    }
+}
+
+/// `ssh` is a program of the user's; here it runs on this machine what the other would run.
+#[cfg(unix)]
+#[test]
+fn a_package_comes_over_ssh() {
+    use std::os::unix::fs::PermissionsExt;
+    for address in ["ssh://host.example", "git@host.example:"] {
+        let place = Place::new();
+        let repository = place.at("words");
+        let git = format!("packages:\n  words: {{ git: '{address}{}' }}\n", repository.display());
+        place.words_and_app(&git);
+        let commit = place.commit("words");
+        let script = "#!/bin/sh\n[ \"$1\" = -G ] && exit 1\necho \"$@\" >> \"$(dirname \"$0\")/asked\"\n\
+                      for last; do :; done\nexec sh -c \"$last\"\n";
+        place.write("ssh", script);
+        fs::set_permissions(place.at("ssh"), fs::Permissions::from_mode(0o755)).unwrap();
+        let fetch = |args: &[&str]| {
+            let mut command = place.command("app", args);
+            command.env("GIT_SSH", place.at("ssh")).env_remove("GIT_SSH_COMMAND");
+            command.output().unwrap()
+        };
+        ok(&fetch(&["fetch"]));
+        assert!(place.read("app/agpt.lock").contains(&format!("commit: \"{commit}\"")));
+        assert!(place.read("asked").contains("host.example git-upload-pack"));
+        ok(&place.agpt("app", &["check", "main.agpt"]));
+        // A host that cannot be reached leaves all as it was, and git's own words are shown.
+        place.write("ssh", "#!/bin/sh\necho no route to host >&2\nexit 255\n");
+        let lock = place.read("app/agpt.lock");
+        let words = ["cannot be fetched", "no route to host"];
+        fails(&fetch(&["fetch", "--update", "words"]), 3, &words);
+        assert_eq!(place.read("app/agpt.lock"), lock);
     }
 }
 
@@ -527,6 +564,15 @@ fn doc_writes_pages_that_say_what_the_library_says() {
     );
     // Again over its own pages, never over others'.
     ok(&place.agpt("lib", &["doc"]));
+    // Pages of modules that are gone go, and nothing else.
+    place.write("lib/more.agpt", "pub template more() -> text {\n  user { \"more\" }\n}\n");
+    ok(&place.agpt("lib", &["doc"]));
+    fs::remove_file(place.at("lib/more.agpt")).unwrap();
+    place.write("lib/site/module.mine.html", "<p>mine</p>");
+    assert!(place.at("lib/site/module.more.html").exists());
+    ok(&place.agpt("lib", &["doc"]));
+    assert!(!place.at("lib/site/module.more.html").exists());
+    assert!(place.at("lib/site/module.mine.html").exists());
     place.write("web/index.html", "<p>mine</p>");
     fails(&place.agpt("lib", &["doc", "--out", "../web"]), 2, &["is not a page that agpt wrote"]);
     ok(&place.agpt(".", &["doc", "std", "--out", "std-site"]));

@@ -51,6 +51,50 @@ pub fn load(
     Err(LoadError::NotFound { similar: standard_names() })
 }
 
+/// What may stand after `use` where `typed` stands already; folders end with `/`.
+pub fn names(
+    packages: &Packages,
+    from: &ModuleId,
+    typed: &str,
+    read: &dyn Fn(&Path) -> io::Result<String>,
+) -> Vec<String> {
+    if from.0.starts_with("std/") {
+        return standard_names();
+    }
+    if !typed.starts_with('.') {
+        let mut names = standard_names();
+        names.extend(packages.names(Path::new(&from.0), read));
+        names.extend(beside(from, "."));
+        return names;
+    }
+    let mut names = beside(from, typed.rsplit_once('/').map_or(".", |(folder, _)| folder));
+    if !typed.contains('/') {
+        names.push("../".to_string());
+    }
+    names
+}
+
+/// The modules and folders in a folder that is named from a file; without the file itself.
+fn beside(from: &ModuleId, prefix: &str) -> Vec<String> {
+    let own = tidy(Path::new(&from.0));
+    let folder = own.parent().unwrap_or(Path::new("")).join(prefix);
+    let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    let name = |entry: std::fs::DirEntry| {
+        let name = entry.file_name().into_string().ok()?;
+        let kind = entry.file_type().ok()?;
+        let file = name.strip_suffix(".agpt").filter(|_| kind.is_file());
+        let itself = own.file_name().is_some_and(|own| *own == *name) && prefix == ".";
+        match file {
+            _ if name.starts_with('.') || itself => None,
+            Some(stem) => Some(format!("{prefix}/{stem}")),
+            None => kind.is_dir().then(|| format!("{prefix}/{name}/")),
+        }
+    };
+    let mut names: Vec<String> = entries.filter_map(name).take(1000).collect();
+    names.sort();
+    names
+}
+
 /// Reads a component beside the file that declares it; `asked` is told which file that is.
 pub fn plugin(
     from: &ModuleId,

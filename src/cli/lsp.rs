@@ -18,7 +18,8 @@ own; give them the command `agpt lsp` for .agpt files. It needs no model and no 
 
 pub const HELP: &str = "\
 Served: diagnostics while typing, hover, go to definition, find references, rename, document \
-symbols, completion, formatting, quick fixes. What is open in the editor counts before what is on the disk.
+symbols, completion (modules, settings with their ranges, metrics, functions of plugins), formatting, \
+quick fixes. What is open in the editor counts before what is on the disk.
 
 Exit codes: 0 after `shutdown` and `exit`, 1 when the editor leaves without `shutdown`";
 
@@ -41,6 +42,16 @@ impl lsp::Modules for Files {
         read: &dyn Fn(&Path) -> io::Result<String>,
     ) -> Result<LoadedModule, LoadError> {
         loader::load(packages, from, path, read)
+    }
+
+    fn names(
+        &self,
+        packages: &Packages,
+        from: &ModuleId,
+        typed: &str,
+        read: &dyn Fn(&Path) -> io::Result<String>,
+    ) -> Vec<String> {
+        loader::names(packages, from, typed, read)
     }
 
     fn plugin(

@@ -58,6 +58,14 @@ pub struct ModuleNames {
     pub public: BTreeMap<String, Span>,
 }
 
+/// What is said of a name that nobody declared: a metric, a function of a plugin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fact {
+    /// One line with its types.
+    pub line: String,
+    pub doc: Option<String>,
+}
+
 #[derive(Debug, Clone, Default)]
 pub struct Index {
     definitions: HashMap<Span, Definition>,
@@ -66,6 +74,9 @@ pub struct Index {
     /// Fields and settings written short: `{ voice }` for `{ voice: voice }`.
     shorthands: HashSet<Span>,
     settings: Vec<(Span, &'static Entry)>,
+    facts: Vec<(Span, Fact)>,
+    /// Names and lines of the functions of plugins, by the spans of their definitions.
+    functions: HashMap<Span, Vec<(String, String)>>,
     modules: HashMap<SourceId, ModuleNames>,
     /// What the root file publishes.
     pub interface: super::interface::Interface,
@@ -88,6 +99,14 @@ impl Index {
 
     pub fn setting(&mut self, span: Span, entry: &'static Entry) {
         self.settings.push((span, entry));
+    }
+
+    pub fn fact(&mut self, span: Span, fact: Fact) {
+        self.facts.push((span, fact));
+    }
+
+    pub fn functions(&mut self, plugin: Span, functions: Vec<(String, String)>) {
+        self.functions.insert(plugin, functions);
     }
 
     pub fn module(&mut self, source: SourceId, names: ModuleNames) {
@@ -139,6 +158,18 @@ impl Index {
             .iter()
             .find(|(span, _)| span.source == source && span.start <= offset && offset <= span.end)
             .copied()
+    }
+
+    /// What is known of the name at a place.
+    pub fn fact_at(&self, source: SourceId, offset: u32) -> Option<(Span, &Fact)> {
+        let touches =
+            |span: Span| span.source == source && span.start <= offset && offset <= span.end;
+        self.facts.iter().find(|(span, _)| touches(*span)).map(|(span, fact)| (*span, fact))
+    }
+
+    /// The functions of a plugin, each with its types.
+    pub fn functions_of(&self, plugin: Span) -> &[(String, String)] {
+        self.functions.get(&plugin).map_or(&[], Vec::as_slice)
     }
 
     pub fn is_shorthand(&self, span: Span) -> bool {

@@ -76,6 +76,30 @@ pub struct Metric {
     pub doc: &'static str,
 }
 
+impl Metric {
+    /// `wer(answer: text, references: list<text>)`
+    pub fn usage(&self) -> String {
+        let params: Vec<String> =
+            self.params.iter().map(|(name, kind)| format!("{name}: {}", kind.ty())).collect();
+        format!("{}({})", self.name, params.join(", "))
+    }
+
+    /// What it measures, and which network it asks.
+    pub fn about(&self) -> String {
+        match self.judge {
+            Some(judge) => {
+                format!(
+                    "{}\n\nIt asks {}: `--judge {}=NAME`.",
+                    self.doc,
+                    judge.network(),
+                    judge.name()
+                )
+            }
+            None => self.doc.to_string(),
+        }
+    }
+}
+
 const IMAGE: Argument = Argument::Medium(Medium::Image);
 const SPEECH: Argument = Argument::Medium(Medium::Speech);
 const MUSIC: Argument = Argument::Medium(Medium::Music);

@@ -2,24 +2,37 @@
 
 use std::collections::BTreeSet;
 
-use lsp_types::{CompletionItem, CompletionItemKind, Documentation};
+use lsp_types::{CompletionItem, CompletionItemKind, CompletionTextEdit, Documentation, TextEdit};
 
-use crate::base::Medium;
+use crate::base::{Medium, SourceId, Span};
 use crate::lang::index::{Definition, Index, Kind};
+use crate::lang::metrics::{METRICS, Metric};
 use crate::lang::settings::{Stage, TABLE};
 use crate::lang::types::Type;
 use crate::lang::{BUILTIN_FUNCTIONS, BUILTIN_TYPES};
 
 use super::context::{Wanted, wanted};
-use super::documents::{Analysis, ROOT};
+use super::documents::{Analysis, Documents, ROOT};
 use super::hover::{definition_text, markdown, setting};
+use super::positions::Lines;
 use super::words::{AT_TOP, INSIDE};
 
-pub fn completion(analysis: &Analysis, offset: usize) -> Vec<CompletionItem> {
+pub fn completion(
+    documents: &Documents,
+    analysis: &Analysis,
+    offset: usize,
+) -> Vec<CompletionItem> {
     let Some(text) = analysis.text().get(..offset) else { return Vec::new() };
     let index = analysis.index();
     match wanted(text) {
         Wanted::Nothing => Vec::new(),
+        Wanted::Path(typed) => paths(documents, analysis, &typed, offset),
+        Wanted::Published(path) => {
+            let own = analysis.file(ROOT).map_or("", |file| &file.name);
+            let Some(module) = documents.module(own, &path) else { return Vec::new() };
+            published(module.index(), ROOT)
+        }
+        Wanted::Metric => METRICS.iter().map(metric).collect(),
         Wanted::Declaration => words(&AT_TOP, CompletionItemKind::KEYWORD).collect(),
         Wanted::Stage => {
             words(&Stage::ALL.map(Stage::name), CompletionItemKind::PROPERTY).collect()
@@ -93,13 +106,15 @@ fn members(index: &Index, name: &str, offset: usize) -> Vec<CompletionItem> {
     let top = index.names(ROOT).and_then(|names| names.names.get(name));
     if let Some(top) = top.and_then(|span| index.definition(*span)) {
         let meaning = index.meaning(top);
-        if meaning.kind != Kind::Module {
-            return Vec::new();
-        }
-        let public = index.names(meaning.span.source).into_iter().flat_map(|names| &names.public);
-        return public
-            .filter_map(|(name, span)| Some(item(index, name, index.definition(*span)?)))
-            .collect();
+        let function = |(name, line): &(String, String)| CompletionItem {
+            detail: Some(line.clone()),
+            ..plain(name, CompletionItemKind::FUNCTION)
+        };
+        return match meaning.kind {
+            Kind::Module => published(index, meaning.span.source),
+            Kind::Plugin => index.functions_of(meaning.span).iter().map(function).collect(),
+            _ => Vec::new(),
+        };
     }
     let field = |name: &str, ty: &Type| CompletionItem {
         detail: Some(format!("{name}: {ty}")),
@@ -112,6 +127,43 @@ fn members(index: &Index, name: &str, offset: usize) -> Vec<CompletionItem> {
             .filter_map(|name| Some(field(name, &Type::of_mixed(name)?)))
             .collect(),
         _ => Vec::new(),
+    }
+}
+
+/// What a module lets others use.
+fn published(index: &Index, source: SourceId) -> Vec<CompletionItem> {
+    let public = index.names(source).into_iter().flat_map(|names| &names.public);
+    let items = public.filter_map(|(name, span)| Some(item(index, name, index.definition(*span)?)));
+    items.collect()
+}
+
+/// Modules and folders; each replaces what was typed, as `/` and `.` end words for editors.
+fn paths(
+    documents: &Documents,
+    analysis: &Analysis,
+    typed: &str,
+    offset: usize,
+) -> Vec<CompletionItem> {
+    let own = analysis.file(ROOT).map_or("", |file| &file.name);
+    let range = Lines::new(analysis.text()).range(Span::new(ROOT, offset - typed.len(), offset));
+    let item = |path: String| CompletionItem {
+        text_edit: Some(CompletionTextEdit::Edit(TextEdit { range, new_text: path.clone() })),
+        ..plain(
+            &path,
+            match path.ends_with('/') {
+                true => CompletionItemKind::FOLDER,
+                false => CompletionItemKind::MODULE,
+            },
+        )
+    };
+    documents.paths(own, typed).into_iter().map(item).collect()
+}
+
+fn metric(metric: &Metric) -> CompletionItem {
+    CompletionItem {
+        detail: Some(metric.usage()),
+        documentation: Some(Documentation::MarkupContent(markdown(metric.about()))),
+        ..plain(metric.name, CompletionItemKind::FUNCTION)
     }
 }
 

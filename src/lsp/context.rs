@@ -9,6 +9,12 @@ use crate::lang::settings::Stage;
 pub enum Wanted {
     /// Nothing that we know: inside of a text or a comment.
     Nothing,
+    /// The path of a module after `use`: what stands of it.
+    Path(String),
+    /// A name that the module with this path publishes.
+    Published(String),
+    /// A metric after `measure`.
+    Metric,
     /// `name.` was written.
     Member(String),
     /// `semantic` or `perceptual`.
@@ -68,6 +74,7 @@ impl Token {
 
 /// Reads `text`, which ends at the cursor.
 pub fn wanted(text: &str) -> Wanted {
+    let import = import(text);
     // The word under the cursor is what is wanted, not what it stands after.
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let text = text.trim_end_matches(word);
@@ -89,7 +96,32 @@ pub fn wanted(text: &str) -> Wanted {
         };
         rest = rest.get(taken.max(first.len_utf8())..).unwrap_or("");
     }
-    reader.answer()
+    match (import, reader.frames.as_slice()) {
+        (Some(import @ Wanted::Path(_)), [_]) => import,
+        (Some(import), [_, names]) if names.open == Open::Plain => import,
+        _ => reader.answer(),
+    }
+}
+
+/// What is wanted in a `use` that is not yet complete, if the last one is not.
+fn import(text: &str) -> Option<Wanted> {
+    let mut starts = text.rmatch_indices("use ").map(|(at, word)| (at, at + word.len()));
+    let (_, path) = starts.find(|(at, _)| {
+        let line = text[..*at].rsplit('\n').next().unwrap_or_default();
+        line.is_empty() || line == "pub "
+    })?;
+    let rest = text[path..].trim_start_matches(' ');
+    let Some((path, names)) = rest.split_once('{') else {
+        let open = !rest.contains(char::is_whitespace);
+        return open.then(|| Wanted::Path(rest.to_string()));
+    };
+    if names.contains('}') || path.trim().contains(char::is_whitespace) {
+        return None;
+    }
+    // Behind `as` stands a name that nobody knows yet.
+    let last = names.rsplit(',').next().unwrap_or_default();
+    let renamed = last.split_whitespace().any(|word| word == "as");
+    Some(if renamed { Wanted::Nothing } else { Wanted::Published(path.trim().to_string()) })
 }
 
 impl Frame {
@@ -274,6 +306,9 @@ impl Reader {
         let fresh = matches!(frame.before.last(), None | Some(Token::Sign(',')));
         match frame.open {
             Open::Line | Open::Triple => Wanted::Nothing,
+            Open::Plain if matches!(frame.before.as_slice(), [word] if word.is("measure")) => {
+                Wanted::Metric
+            }
             _ if frame.before.last() == Some(&Token::Sign('.')) => match frame.before.as_slice() {
                 [.., Token::Word(name), Token::Sign('.')] => Wanted::Member(name.clone()),
                 _ => Wanted::Nothing,
@@ -347,6 +382,30 @@ mod tests {
         assert_eq!(wanted("use std/tasks\n\npu"), Wanted::Declaration);
         assert_eq!(wanted("pub "), Wanted::Declaration);
         assert_eq!(wanted(""), Wanted::Declaration);
+    }
+
+    #[test]
+    fn imports_want_paths_and_what_is_published() {
+        let path = |text: &str| Wanted::Path(text.to_string());
+        let published = |path: &str| Wanted::Published(path.to_string());
+        assert_eq!(wanted("use "), path(""));
+        assert_eq!(wanted("use std/tasks\npub use ../a/wo"), path("../a/wo"));
+        assert_eq!(wanted("use std/tasks { ca"), published("std/tasks"));
+        assert_eq!(wanted("use ./a {\n  one,\n  tw"), published("./a"));
+        assert_eq!(wanted("use ./a { one as tw"), Wanted::Nothing);
+        assert_eq!(wanted("use ./a { one }\n"), Wanted::Declaration);
+        assert_eq!(wanted("use std/tasks\n"), Wanted::Declaration);
+        // Neither in a text nor in a comment.
+        assert_eq!(wanted("const A = \"\"\"\nuse st"), Wanted::Nothing);
+        assert_eq!(wanted("// use st"), Wanted::Nothing);
+    }
+
+    #[test]
+    fn a_metric_is_wanted_after_measure() {
+        let head = "evaluation e(a: image) with { data: \"x\" } {\n  measure ";
+        assert_eq!(wanted(head), Wanted::Metric);
+        assert_eq!(wanted(&format!("{head}wer(a, b)\n  measure exa")), Wanted::Metric);
+        assert!(matches!(wanted(&format!("{head}wer(")), Wanted::Name(_)));
     }
 
     #[test]

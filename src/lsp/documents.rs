@@ -29,6 +29,15 @@ pub trait Modules {
         read: &dyn Fn(&Path) -> io::Result<String>,
     ) -> Result<LoadedModule, LoadError>;
 
+    /// What may stand after `use` where `typed` stands already; folders end with `/`.
+    fn names(
+        &self,
+        packages: &Packages,
+        from: &ModuleId,
+        typed: &str,
+        read: &dyn Fn(&Path) -> io::Result<String>,
+    ) -> Vec<String>;
+
     /// Reads the component that a `plugin` names, and tells the file that it looked for.
     fn plugin(
         &self,
@@ -166,6 +175,25 @@ impl<'a> Documents<'a> {
             }
         }
         Analysis { compilation, diagnostics, asked: loader.asked.into_inner() }
+    }
+
+    /// What may stand after `use` in a document where `typed` stands already.
+    pub fn paths(&self, from: &str, typed: &str) -> Vec<String> {
+        let from = ModuleId(from.to_string());
+        self.modules.names(&Packages::default(), &from, typed, &|file| self.read(file))
+    }
+
+    /// The module that a document names by `path`.
+    pub fn module(&self, from: &str, path: &str) -> Option<Analysis> {
+        let from = ModuleId(from.to_string());
+        let read = |file: &Path| self.read(file);
+        let found = self.modules.load(&Packages::default(), &from, path, &read).ok()?;
+        Some(self.analyse(&found.name, &found.text))
+    }
+
+    fn read(&self, file: &Path) -> io::Result<String> {
+        let open = self.texts.get(&file.display().to_string()).cloned();
+        open.map_or_else(|| text::read(file, MAX_BYTES), Ok)
     }
 
     pub fn get(&self, name: &str) -> Option<&Analysis> {

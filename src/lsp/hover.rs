@@ -2,7 +2,7 @@
 
 use lsp_types::{Hover, HoverContents, MarkupContent, MarkupKind};
 
-use crate::lang::index::{Definition, Index, Kind};
+use crate::lang::index::{Definition, Fact, Index, Kind};
 use crate::lang::settings::Entry;
 
 use super::documents::{Analysis, ROOT};
@@ -18,7 +18,10 @@ pub fn hover(analysis: &Analysis, offset: u32) -> Option<Hover> {
         }
         (Some((span, entry)), _) => (setting(entry), span),
         (None, Some((used, definition))) => (definition_text(index, definition), used.span),
-        (None, None) => return None,
+        (None, None) => match index.fact_at(ROOT, offset) {
+            Some((span, fact)) => (fact_text(fact), span),
+            None => return None,
+        },
     };
     Some(Hover { contents: HoverContents::Markup(markdown(text)), range: Some(lines.range(span)) })
 }
@@ -37,6 +40,11 @@ pub fn definition_text(index: &Index, definition: &Definition) -> String {
         out.push_str(&format!("\n\nimported as `{}`", definition.name));
     }
     out
+}
+
+pub fn fact_text(fact: &Fact) -> String {
+    let doc = fact.doc.as_ref().map(|doc| format!("\n\n{doc}")).unwrap_or_default();
+    format!("```agpt\n{}\n```{doc}", fact.line)
 }
 
 /// `temperature: float`, at least 0 and at most 2.

@@ -7,10 +7,11 @@ use lsp_types::notification::{self as note, Notification as _};
 use lsp_types::request::{self as ask, Request as _};
 use lsp_types::{
     CodeActionKind, CodeActionOptions, CodeActionProviderCapability, CompletionOptions,
-    DocumentSymbolResponse, GotoDefinitionResponse, HoverProviderCapability, InitializeParams,
-    InitializeResult, OneOf, PublishDiagnosticsParams, RenameOptions, ServerCapabilities,
-    ServerInfo, TextDocumentPositionParams, TextDocumentSyncCapability, TextDocumentSyncKind,
-    TextDocumentSyncOptions, Uri,
+    DidChangeWatchedFilesRegistrationOptions, DocumentSymbolResponse, FileSystemWatcher,
+    GlobPattern, GotoDefinitionResponse, HoverProviderCapability, InitializeParams,
+    InitializeResult, OneOf, PublishDiagnosticsParams, Registration, RegistrationParams,
+    RenameOptions, ServerCapabilities, ServerInfo, TextDocumentPositionParams,
+    TextDocumentSyncCapability, TextDocumentSyncKind, TextDocumentSyncOptions, Uri,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -43,6 +44,7 @@ pub fn serve(connection: &Connection, modules: &dyn Modules) -> bool {
         state: State::New,
         documents: Documents::new(modules),
         published: BTreeMap::new(),
+        watches: false,
     };
     for message in &connection.receiver {
         match message {
@@ -56,7 +58,7 @@ pub fn serve(connection: &Connection, modules: &dyn Modules) -> bool {
                 return server.state == State::ShutDown;
             }
             Message::Notification(notification) => server.notification(notification),
-            // Nothing is asked of the editor.
+            // What the editor says to being asked to watch files changes nothing.
             Message::Response(_) => {}
         }
     }
@@ -69,6 +71,8 @@ struct Server<'a> {
     documents: Documents<'a>,
     /// What each file shows now, so that only changes are sent.
     published: BTreeMap<String, Vec<lsp_types::Diagnostic>>,
+    /// Whether the editor can be asked to watch files.
+    watches: bool,
 }
 
 impl Server<'_> {
@@ -139,7 +143,7 @@ impl Server<'_> {
             ask::Completion::METHOD => {
                 let params = read::<ask::Completion>(params)?;
                 let (analysis, offset) = self.place(&params.text_document_position)?;
-                json(completion::completion(analysis, offset as usize))
+                json(completion::completion(&self.documents, analysis, offset as usize))
             }
             ask::Formatting::METHOD => {
                 let params = read::<ask::Formatting>(params)?;
@@ -164,6 +168,9 @@ impl Server<'_> {
             folders.extend(root.and_then(|uri| uris::path(uri.as_str())));
         }
         self.documents.folders = folders;
+        let workspace = params.capabilities.workspace.unwrap_or_default();
+        let watched = workspace.did_change_watched_files.unwrap_or_default();
+        self.watches = watched.dynamic_registration.unwrap_or_default();
         self.state = State::Running;
         json(InitializeResult {
             capabilities: capabilities(),
@@ -181,6 +188,12 @@ impl Server<'_> {
         }
         let Notification { method, params } = notification;
         match method.as_str() {
+            note::Initialized::METHOD => {
+                if self.watches {
+                    self.watch();
+                }
+                return;
+            }
             note::DidOpenTextDocument::METHOD => {
                 if let Ok(params) =
                     serde_json::from_value::<lsp_types::DidOpenTextDocumentParams>(params)
@@ -221,6 +234,25 @@ impl Server<'_> {
             _ => return,
         }
         self.publish();
+    }
+
+    /// Asks the editor to tell what changes on the disk.
+    fn watch(&self) {
+        let watchers = ["**/*.agpt", "**/agpt.yaml", "**/agpt.lock", "**/*.wasm"].map(|glob| {
+            let glob_pattern = GlobPattern::String(glob.to_string());
+            FileSystemWatcher { glob_pattern, kind: None }
+        });
+        let options = DidChangeWatchedFilesRegistrationOptions { watchers: watchers.to_vec() };
+        let registration = Registration {
+            id: "files".to_string(),
+            method: note::DidChangeWatchedFiles::METHOD.to_string(),
+            register_options: serde_json::to_value(options).ok(),
+        };
+        let params = RegistrationParams { registrations: vec![registration] };
+        let id = RequestId::from("watch".to_string());
+        let request = Request::new(id, ask::RegisterCapability::METHOD.to_string(), params);
+        // An editor that is gone ends the loop at the next message.
+        let _ = self.connection.sender.send(Message::Request(request));
     }
 
     /// Sends what has changed; a file that shows nothing any more is told so once.
@@ -279,7 +311,7 @@ fn capabilities() -> ServerCapabilities {
             ..CodeActionOptions::default()
         })),
         completion_provider: Some(CompletionOptions {
-            trigger_characters: Some(vec![".".to_string()]),
+            trigger_characters: Some(vec![".".to_string(), "/".to_string()]),
             ..CompletionOptions::default()
         }),
         ..ServerCapabilities::default()

@@ -70,6 +70,19 @@ impl Packages {
         Ok(Found { file: as_named(from, file), up })
     }
 
+    /// The modules of packages that a file may use, as they stand after `use`.
+    pub fn names(&self, from: &Path, read: Read) -> Vec<String> {
+        let Ok((graph, owner)) = self.owner(from, read) else { return Vec::new() };
+        let Ok(graph) = graph.as_ref() else { return Vec::new() };
+        let manifest = match &owner {
+            Some(package) => &graph.packages[package].manifest,
+            None => &graph.manifest,
+        };
+        let used = manifest.packages.keys();
+        let known = used.filter_map(|name| Some((name, graph.packages.get(name)?)));
+        known.flat_map(|(name, package)| modules(&package.folder, name)).collect()
+    }
+
     /// For a `./` path of a file in a package: its limit, and an error beyond it.
     pub fn beside(&self, from: &Path, file: &Path) -> Result<Option<usize>, LoadError> {
         let Some(folder) = self.package_folder(from) else { return Ok(None) };

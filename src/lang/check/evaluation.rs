@@ -2,8 +2,9 @@
 //! holds what its metrics compare.
 
 use crate::base::{Diagnostic, Literal, Span};
+use crate::lang::index::Fact;
 use crate::lang::ir::{self, Expr, ExprKind, LocalId, Measured};
-use crate::lang::metrics::{self, Argument, METRICS, Metric, SETS};
+use crate::lang::metrics::{self, Argument, METRICS, SETS};
 use crate::lang::resolve::ItemRef;
 use crate::lang::syntax::ast::{self, EvaluationStep};
 use crate::lang::types::Type;
@@ -290,6 +291,8 @@ impl Body<'_, '_> {
             self.no_metric(written);
             return None;
         };
+        let fact = Fact { line: metric.usage(), doc: Some(metric.about()) };
+        self.checker.index.fact(written.metric.span, fact);
         let name = written.name.as_ref().unwrap_or(&written.metric).text.clone();
         if written.args.len() != metric.params.len() {
             let (code, what) = if written.args.len() < metric.params.len() {
@@ -300,7 +303,7 @@ impl Body<'_, '_> {
             self.error(
                 Diagnostic::error(code, format!("`{}` gets {what} arguments", metric.name))
                     .label(written.span, format!("{} are given", written.args.len()))
-                    .help(format!("it is `{}`", usage(metric))),
+                    .help(format!("it is `{}`", metric.usage())),
             );
             return None;
         }
@@ -343,11 +346,4 @@ impl Body<'_, '_> {
             None => diagnostic.help(format!("metrics: {}", names.collect::<Vec<_>>().join(", "))),
         });
     }
-}
-
-/// `wer(answer: text, references: list<text>)`
-fn usage(metric: &Metric) -> String {
-    let params: Vec<String> =
-        metric.params.iter().map(|(name, kind)| format!("{name}: {}", kind.ty())).collect();
-    format!("{}({})", metric.name, params.join(", "))
 }

@@ -145,7 +145,13 @@ impl Checker<'_> {
         let (kind, line, ty) = match &item.kind {
             ItemKind::Use(_) | ItemKind::Test(_) | ItemKind::Evaluation(_) => return,
             ItemKind::Plugin(_) => {
-                let line = self.plugin_line(at).unwrap_or_else(|| format!("plugin {}", name.text));
+                let functions = self.plugin_functions(at).unwrap_or_default();
+                let lines: Vec<&str> = functions.iter().map(|(_, line)| line.as_str()).collect();
+                let line = match lines.is_empty() {
+                    true => format!("plugin {}", name.text),
+                    false => format!("plugin {} {{ {} }}", name.text, lines.join(", ")),
+                };
+                self.index.functions(name.span, functions);
                 (Kind::Plugin, line, None)
             }
             ItemKind::Type(_) => {

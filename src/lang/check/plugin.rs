@@ -5,8 +5,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::base::{Diagnostic, Literal, Span};
+use crate::lang::index::Fact;
 use crate::lang::ir::{self, Expr, ExprKind, LocalId};
-use crate::lang::plugin::{Grant, Import, Limits, size};
+use crate::lang::plugin::{Function, Grant, Import, Limits, size};
 use crate::lang::resolve::{ItemRef, Target};
 use crate::lang::syntax::ast::{self, Arg, Ident, ItemKind, PluginValue};
 use crate::lang::types::Type;
@@ -235,14 +236,14 @@ impl Checker<'_> {
         }
     }
 
-    /// Its functions, for editors.
-    pub fn plugin_line(&self, at: ItemRef) -> Option<String> {
-        let Declared { plugin, functions } = self.plugins.get(&at)?;
-        let lines = plugin.component.functions.iter().zip(functions).filter_map(|(function, _)| {
+    /// Its functions and their lines, for editors.
+    pub fn plugin_functions(&self, at: ItemRef) -> Option<Vec<(String, String)>> {
+        let functions = &self.plugins.get(&at)?.plugin.component.functions;
+        let line = |function: &Function| {
             let ty = function.signature.as_ref().ok()?;
-            Some(format!("{}{}", function.name, ty.line()))
-        });
-        Some(format!("plugin {} {{ {} }}", plugin.name, lines.collect::<Vec<_>>().join(", ")))
+            Some((function.name.clone(), format!("{}{}", function.name, ty.line())))
+        };
+        Some(functions.iter().filter_map(line).collect())
     }
 }
 
@@ -327,6 +328,10 @@ impl Body<'_, '_> {
             self.skip(args);
             return Self::error_expr(span);
         };
+        if let Ok(ty) = &functions[function].signature {
+            let line = format!("{}.{}{}", plugin.name, name.text, ty.line());
+            self.checker.index.fact(name.span, Fact { line, doc: None });
+        }
         let signature = match &declared.functions[function] {
             Ok(signature) => signature.clone(),
             Err(reason) => {
