@@ -4,7 +4,8 @@ mod support;
 
 use std::fs;
 
-use support::{agpt, stderr, temp};
+use serde_json::Value;
+use support::{agpt, json, stderr, temp};
 
 fn stdout(output: &std::process::Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
@@ -49,6 +50,9 @@ fn plans_are_drawn() {
     assert!(stdout(&dot).starts_with("digraph"));
     let mermaid = agpt(["plan", "pipelines/repaint.agpt", "--format", "mermaid"]).output().unwrap();
     assert!(stdout(&mermaid).starts_with("flowchart"));
+    let yaml = agpt(["plan", "pipelines/repaint.agpt", "--format", "yaml"]).output().unwrap();
+    let read: Value = agpt::base::yaml::read(&stdout(&yaml)).unwrap();
+    assert_eq!(read, json(&agpt(["plan", "pipelines/repaint.agpt", "--json"]).output().unwrap()));
     let passes = agpt(["plan", "pipelines/repaint.agpt", "--explain-passes"]).output().unwrap();
     assert!(stderr(&passes).contains("merge equal operations"), "{}", stderr(&passes));
 }

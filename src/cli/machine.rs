@@ -1,5 +1,6 @@
 //! The options of commands that run a model: which, where, with what seed and how many threads.
 
+use crate::plan::Plan;
 use crate::runtime::engine::{Budget, Choice, Device, Engine, Placement, Precision};
 use crate::runtime::error::RunError;
 use crate::runtime::plugins::Allow;
@@ -58,6 +59,20 @@ impl Machine {
             false => given.join(","),
         };
         format!("{}, {}", or(device, "cpu"), or(dtype, "default precision"))
+    }
+
+    /// What is wrong with `--allow` for the one plan that is run, and what to do about it: a name
+    /// that it does not call is a slip, and nothing would be allowed by it.
+    pub fn misallowed(&self, plan: &Plan) -> Option<(String, String)> {
+        self.allow.iter().find_map(|allow| {
+            let (named, called) = allow.idle(plan)?;
+            let called: Vec<String> = called.iter().map(|name| format!("`{name}`")).collect();
+            let help = match called.is_empty() {
+                true => "it calls no plugin; leave --allow out".to_string(),
+                false => format!("the plugins that it calls: {}", called.join(", ")),
+            };
+            Some((format!("--allow names `{named}`, which this pipeline does not call"), help))
+        })
     }
 
     pub fn engine(&self) -> Result<Engine, RunError> {

@@ -32,6 +32,8 @@ pub struct Args {
 enum Format {
     #[default]
     Text,
+    /// What `--json` has, to read and to compare
+    Yaml,
     /// For Graphviz
     Dot,
     /// For Mermaid, which many code hosts draw
@@ -73,6 +75,14 @@ pub fn run(args: &Args) -> Exit {
     }
     let text = match args.format {
         Format::Text => print::text(shown),
+        Format::Yaml => match serde_saphyr::to_string(&print::json(shown)) {
+            Ok(text) => text,
+            // Of maps, lists, texts and numbers nothing has no YAML; said all the same.
+            Err(error) => {
+                source::complain(&format!("the plan cannot be written as YAML: {error}"), None);
+                return Exit::Failed;
+            }
+        },
         Format::Dot => print::dot(shown),
         Format::Mermaid => print::mermaid(shown),
         Format::Svg => match print::svg(shown, &sources) {

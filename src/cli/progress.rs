@@ -162,6 +162,10 @@ impl Events for Progress {
         self.timings.push(json!({ "node": path, "seconds": took.as_secs_f64() }));
     }
 
+    fn stop(&self) -> Option<Arc<AtomicBool>> {
+        Some(self.stop.clone())
+    }
+
     fn cancelled(&mut self) -> bool {
         self.stop.load(Ordering::SeqCst)
     }

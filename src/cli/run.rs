@@ -119,6 +119,10 @@ pub fn run(prepared: &Prepared, matches: &ArgMatches) -> Exit {
         Ok(args) => args,
         Err(error) => return super::usage(&error),
     };
+    if let Some((message, help)) = args.machine.misallowed(&prepared.plan) {
+        source::complain(&message, Some(&help));
+        return Exit::Usage;
+    }
     args.machine.limit_threads();
     let begun = Instant::now();
     let mut progress = Progress::new(args.quiet || args.json, args.verbose);

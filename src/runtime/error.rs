@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use crate::base::{Diagnostic, Medium, Span};
+use crate::base::{Diagnostic, Medium, Span, unwritten};
 use crate::bundle::{BundleError, ComponentRole};
 use crate::lang::types::Seconds;
 use crate::media::MediaError;
@@ -70,6 +70,8 @@ pub enum Failure {
     TextFile { path: PathBuf, reason: String },
     #[error("{path} cannot be written: {reason}")]
     Output { path: PathBuf, reason: String },
+    #[error("{path} cannot be written: {}", unwritten::reason(.source))]
+    Unsaved { path: PathBuf, source: std::io::Error },
     #[error("the model gives no usable score to any token that may follow")]
     NoCandidate,
     #[error("the device cannot be used: {0}")]
@@ -137,7 +139,7 @@ impl Failure {
             }
             Failure::CodeCount { .. } | Failure::Code { .. } | Failure::Turn { .. } => "E0707",
             Failure::MissingInput(_) | Failure::Argument { .. } => "E0708",
-            Failure::Output { .. } => "E0709",
+            Failure::Output { .. } | Failure::Unsaved { .. } => "E0709",
             Failure::Plan(_) => "E0601",
             Failure::Snapshot { .. } => "E0804",
             Failure::Unrecorded(_) | Failure::Misrecorded(_) => "E0806",
@@ -151,6 +153,7 @@ impl Failure {
     fn help(&self) -> Option<String> {
         Some(match self {
             Failure::Argument { hint, .. } => hint.clone(),
+            Failure::Bundle(error) => return error.help().map(str::to_string),
             Failure::EmptyPrompt => "give the user's turn some text or a medium".to_string(),
             Failure::ContextTooShort { .. } => {
                 "shorten the prompt, or lower `max_tokens`".to_string()
@@ -177,6 +180,9 @@ impl Failure {
                 "raise `max_tokens`, or shorten the prompt if the context is full".to_string()
             }
             Failure::Output { .. } => "choose another place with --out".to_string(),
+            Failure::Unsaved { source, .. } => unwritten::help(source)
+                .unwrap_or("choose another place, or change whose folder it is")
+                .to_string(),
             Failure::Snapshot { .. } => {
                 "restore it, or remove it and accept a new one with `agpt test --update`"
                     .to_string()

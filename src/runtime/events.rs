@@ -1,6 +1,8 @@
 //! What a run tells while it goes on.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::base::Reply;
@@ -36,6 +38,11 @@ pub trait Events {
 
     /// The node that began last has its value.
     fn finished(&mut self, _path: &str, _took: Duration) {}
+
+    /// What becomes true when the run should stop, for work between whose steps nobody can ask.
+    fn stop(&self) -> Option<Arc<AtomicBool>> {
+        None
+    }
 
     /// Whether the run should stop; asked between steps.
     fn cancelled(&mut self) -> bool {

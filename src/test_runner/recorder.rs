@@ -1,5 +1,7 @@
 //! What a test's runs asked of the language model and got, and how that differs from a recording.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::base::{Diagnostic, Span};
@@ -48,6 +50,10 @@ impl Events for Recorder<'_> {
 
     fn finished(&mut self, path: &str, took: Duration) {
         self.inner.finished(path, took);
+    }
+
+    fn stop(&self) -> Option<Arc<AtomicBool>> {
+        self.inner.stop()
     }
 
     fn cancelled(&mut self) -> bool {

@@ -52,6 +52,10 @@ impl Events for Bar {
         self.bar.set_position(done as u64);
     }
 
+    fn stop(&self) -> Option<Arc<AtomicBool>> {
+        Some(self.stop.clone())
+    }
+
     fn cancelled(&mut self) -> bool {
         self.stop.load(Ordering::SeqCst)
     }

@@ -3,6 +3,8 @@
 use std::cell::RefCell;
 use std::io::IsTerminal;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -76,6 +78,10 @@ impl Shown {
 }
 
 impl Events for Bar {
+    fn stop(&self) -> Option<Arc<AtomicBool>> {
+        self.inner.stop()
+    }
+
     fn cancelled(&mut self) -> bool {
         self.inner.cancelled()
     }

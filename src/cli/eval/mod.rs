@@ -58,8 +58,9 @@ pub struct Args {
     /// The folder of a public data set; or, for rows of one's own, another .jsonl or .csv file
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
-    /// A network that metrics ask: clip, clap, whisper or speaker, with the folder of its bundle
-    #[arg(long = "judge", value_name = "KIND=DIR")]
+    /// A network that metrics ask: clip, clap, whisper or speaker, with the name of one that was
+    /// pulled (see `agpt models`) or its folder
+    #[arg(long = "judge", value_name = "KIND=NAME|DIR")]
     judges: Vec<Named>,
     /// Where judges run: cpu, cuda:N or metal:N
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
@@ -289,5 +290,5 @@ fn evaluate(
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), EvalError> {
-    write_atomic(path, bytes).map_err(|error| EvalError::unwritable(path, &error))
+    write_atomic(path, bytes).map_err(|error| EvalError::unwritable(path, error))
 }

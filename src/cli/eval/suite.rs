@@ -108,7 +108,7 @@ pub fn list(as_json: bool) -> Exit {
                 text.push_str(&format!("    data {} (--data DIR)\n", evaluation.data));
             }
             for judge in &judges {
-                text.push_str(&format!("    judge {judge} (--judge {judge}=DIR)\n"));
+                text.push_str(&format!("    judge {judge} (--judge {judge}=NAME)\n"));
             }
             all.push(json!({
                 "suite": name,

@@ -22,12 +22,13 @@ pub use openai::Client;
 pub use recipe::{Command, Openai, Prices, Provider, Structured};
 pub use writer::RemoteWriter;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Set once to have all waiting and asking end soon.
 #[derive(Debug, Default)]
-pub struct Stop(AtomicBool);
+pub struct Stop(Arc<AtomicBool>);
 
 impl Stop {
     pub fn set(&self) {
@@ -36,6 +37,11 @@ impl Stop {
 
     pub fn is_set(&self) -> bool {
         self.0.load(Ordering::SeqCst)
+    }
+
+    /// For who only looks at it.
+    pub fn flag(&self) -> Arc<AtomicBool> {
+        self.0.clone()
     }
 
     /// Waits, but no longer than until it is set.

@@ -19,6 +19,7 @@ mod stages;
 mod tokens;
 
 pub use error::SynthesisError;
+pub use journal::Journal;
 pub use recipe::Recipe;
 pub use run::{Summary, Synthesis, Watch};
 pub use stages::Stages;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value as Json, json};
@@ -132,6 +133,10 @@ struct Run<'a, 'w> {
 struct Listening(Arc<Stop>);
 
 impl Events for Listening {
+    fn stop(&self) -> Option<Arc<AtomicBool>> {
+        Some(self.0.flag())
+    }
+
     fn cancelled(&mut self) -> bool {
         self.0.is_set()
     }
@@ -357,7 +362,7 @@ impl<'a> Run<'a, '_> {
             let file = format!("{MEDIA_FOLDER}/{name}.{}", made.extension);
             let path = of.out.join(&file);
             let written = write_atomic(&path, &made.bytes)
-                .map_err(|error| ProviderError::Write { path, reason: error.to_string() });
+                .map_err(|source| ProviderError::Write { path, source });
             let digest = Digest::of(&made.bytes).hex();
             let about = json!({ "file": file, "bytes": made.bytes.len(), "blake3": digest });
             (written.map(|()| about), made.usage)
@@ -504,7 +509,7 @@ impl<'a> Run<'a, '_> {
             }
             Ok(())
         })
-        .map_err(|error| SynthesisError::File { path, reason: error.to_string() })
+        .map_err(|source| ProviderError::Write { path, source }.into())
     }
 
     /// Writes the finished dialogues with the tokens of a model; codes are kept in the journal.

@@ -3,10 +3,12 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use wasmtime::component::{Component, InstancePre, Val};
-use wasmtime::{Config, Engine, Store, Trap};
+use wasmtime::{Config, Engine, Store, Trap, UpdateDeadline};
 
 use crate::base::hash::Digest;
 use crate::lang::ir::Plugin;
@@ -92,17 +94,40 @@ impl Host {
         store.limiter(|sandbox| sandbox);
         // One tick more, because the present one is partly over.
         let ticks = (limits.deadline / TICK.as_secs_f64()).ceil() as u64 + 1;
-        store.set_epoch_deadline(ticks);
+        let stop = events.stop();
+        watch(&mut store, ticks, stop.clone());
         store.set_hostcall_fuel(MAX_RESULT);
         let result = store
             .set_fuel(limits.fuel)
             .map_err(|error| stopped(&error, call.call, false))
             .and_then(|()| enter(&mut store, &ready, call.call, call.args));
+        // Whatever it says then, the user has asked for an end.
+        let result = match result {
+            Err(_) if is_set(&stop) => Err(PluginError::Cancelled { call: call.call.name() }),
+            result => result,
+        };
         for line in &store.data().log {
             events.plugin_said(&plugin.name, line);
         }
         result
     }
+}
+
+/// Ends a call after so many ticks, or at the next one when the run is to stop.
+fn watch(store: &mut Store<Sandbox>, ticks: u64, stop: Option<Arc<AtomicBool>>) {
+    let mut left = ticks;
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(move |_| {
+        left = left.saturating_sub(1);
+        Ok(match left == 0 || is_set(&stop) {
+            true => UpdateDeadline::Interrupt,
+            false => UpdateDeadline::Continue(1),
+        })
+    });
+}
+
+fn is_set(stop: &Option<Arc<AtomicBool>>) -> bool {
+    stop.as_ref().is_some_and(|stop| stop.load(Ordering::SeqCst))
 }
 
 fn enter(

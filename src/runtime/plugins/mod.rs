@@ -44,6 +44,27 @@ impl FromStr for Allow {
     }
 }
 
+impl Allow {
+    /// The plugin that is named and that a plan never calls, with those that it calls.
+    pub fn idle<'a>(&'a self, plan: &Plan) -> Option<(&'a str, BTreeSet<String>)> {
+        let named = self.plugin.as_deref()?;
+        let mut called = BTreeSet::new();
+        collect(plan, &mut called);
+        (!called.contains(named)).then_some((named, called))
+    }
+}
+
+/// The names of all plugins that a plan calls.
+fn collect(plan: &Plan, names: &mut BTreeSet<String>) {
+    for node in plan.graph.node_weights() {
+        match &node.op {
+            Op::Plugin(call) => drop(names.insert(call.plugin.name.clone())),
+            Op::Map(body) => collect(body, names),
+            _ => {}
+        }
+    }
+}
+
 /// Why a plugin could not give a value.
 #[derive(Debug, thiserror::Error)]
 pub enum PluginError {
@@ -67,6 +88,8 @@ pub enum PluginError {
     Result { call: String, reason: String },
     #[error("plugin `{call}` cannot take this: {reason}")]
     Argument { call: String, reason: String },
+    #[error("the run was cancelled in plugin `{call}`")]
+    Cancelled { call: String },
     #[error("plugin `{plugin}` cannot run: this agpt was built without plugins")]
     Absent { plugin: String },
 }
@@ -84,6 +107,7 @@ impl PluginError {
             | PluginError::Result { .. }
             | PluginError::Argument { .. } => "E0907",
             PluginError::Unusable { .. } | PluginError::Absent { .. } => "E0908",
+            PluginError::Cancelled { .. } => "E0710",
         }
     }
 
@@ -208,6 +232,9 @@ impl Plugins {
 
 impl From<PluginError> for Failure {
     fn from(error: PluginError) -> Failure {
-        Failure::Plugin(Box::new(error))
+        match error {
+            PluginError::Cancelled { .. } => Failure::Cancelled,
+            error => Failure::Plugin(Box::new(error)),
+        }
     }
 }
