@@ -230,8 +230,8 @@ fn what_is_missing_is_said_before_anything_runs() {
     refused(&["coco-captions"], &["no", "--data DIR", "dataset_coco.json"]);
     refused(&["coco_captions", "--data", folder], &["dataset_coco.json is missing", "cocodataset"]);
     refused(&["librispeech_words", "--data", folder], &[".trans.txt is missing"]);
-    refused(&["coco_pictures", "--data", folder], &["--judge clip=DIR"]);
-    refused(&["vctk_voices", "--data", folder], &["--judge whisper=DIR"]);
+    refused(&["coco_pictures", "--data", folder], &["--judge clip=NAME"]);
+    refused(&["vctk_voices", "--data", folder], &["--judge whisper=NAME"]);
     refused(&["musiccaps", "--judge", "clap=no/such"], &["no/such cannot judge as clap"]);
     refused(&["nano", "--judge", "clop=x"], &["there is no judge `clop`"]);
     refused(&["nanno"], &["did you mean `nano`"]);

@@ -5,7 +5,8 @@
 mod fixture;
 
 use agpt::bundle::Evaluator;
-use agpt::eval::judges::{Clap, JudgeError, cosine};
+use agpt::eval::judges::{Clap, JudgeError};
+use agpt::eval::metrics::similarity::cosine;
 use agpt::media::Sound;
 use agpt::models::clap::features::{self, Features, Padding, Truncation};
 use agpt::models::clap::{self, audio::ClapAudio};
@@ -144,7 +145,7 @@ fn a_folder_judges() -> Outcome {
     }
     let together = judge.sounds(&heard)?;
     assert_eq!(together[1], judge.sound(&heard[1])?);
-    let fit = cosine(&together[0], &judge.text(&texts[0])?).ok_or("of one space")? as f32;
+    let fit = cosine(&together[0], &judge.text(&texts[0])?)? as f32;
     let (audio, text) = judge.logit_scales();
     for (name, scale) in [("logits_per_audio", audio), ("logits_per_text", text)] {
         let want = values(&fixture.get(name))[0];
@@ -153,7 +154,7 @@ fn a_folder_judges() -> Outcome {
     }
     // Other rates are resampled.
     let slower = heard[0].resampled(44_100)?;
-    assert!(cosine(&judge.sound(&slower)?, &together[0]).ok_or("of one space")? > 0.99);
+    assert!(cosine(&judge.sound(&slower)?, &together[0])? > 0.99);
     Ok(())
 }
 

@@ -5,7 +5,8 @@
 mod fixture;
 
 use agpt::bundle::{BundleError, Evaluator};
-use agpt::eval::judges::{Clip, JudgeError, cosine};
+use agpt::eval::judges::{Clip, JudgeError};
+use agpt::eval::metrics::similarity::cosine;
 use agpt::media::RgbImage;
 use agpt::models::clip::{self, picture, text};
 use agpt::models::{Error, clip::text::ClipText};
@@ -130,7 +131,7 @@ fn a_folder_judges() -> Outcome {
         check(format!("picture.{i}.embeds"), &embedding)?;
         assert_eq!(embedding, together[i]);
     }
-    let fit = cosine(&together[0], &judge.text(&cases.texts[0])?).ok_or("of one space")?;
+    let fit = cosine(&together[0], &judge.text(&cases.texts[0])?)?;
     let logits = values(&fixture.get("logits_per_image"))[0];
     let got = fit as f32 * judge.logit_scale();
     assert!((got - logits).abs() <= TOLERANCE * logits.abs().max(1.), "{got} {logits}");

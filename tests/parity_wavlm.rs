@@ -7,7 +7,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use agpt::eval::judge::{self, Named};
-use agpt::eval::judges::{self, JudgeError, cosine};
+use agpt::eval::judges::{self, JudgeError};
+use agpt::eval::metrics::similarity::cosine;
 use agpt::lang::metrics::{JudgeKind, metric};
 use agpt::media::Sound;
 use agpt::models::wavlm::{Config, Preprocessing, WavLm};
@@ -72,7 +73,7 @@ fn a_folder_compares_voices() -> Outcome {
             assert!((size - 1.).abs() < 1e-5);
             Ok(vector)
         };
-        let found = cosine(&vector(LENGTHS[0])?, &vector(LENGTHS[1])?).ok_or("of two lengths")?;
+        let found = cosine(&vector(LENGTHS[0])?, &vector(LENGTHS[1])?)?;
         fixture.check("output.cosine", &Tensor::new(&[found as f32], &Device::Cpu)?);
 
         let metric = metric("speaker_similarity").ok_or("a metric")?;

@@ -445,6 +445,19 @@ fn local_models_and_programs_make_media() {
     for mark in ["Here.", "<soim>", "<eoim>", "<sosp>", "<eosp>", "<somu>", "<eomu>"] {
         assert!(message.contains(mark), "{mark}: {message}");
     }
+    // What is made can be packed: training begins with it.
+    let data = folder.path().join("data.yaml");
+    let source = "{ name: made, conversations: out/conversations.jsonl }";
+    fs::write(&data, format!("format: 1\nmax_length: 1024\nloss: reply\nsources: [{source}]\n"))
+        .unwrap();
+    let (data, packed) = (data.display().to_string(), folder.path().join("packed"));
+    let packed = packed.display().to_string();
+    let args = ["data", "pack", &data, "--model", "nano", "--out", &packed, "--json"];
+    let report = printed(&agpt(args).output().unwrap());
+    assert_eq!(report["samples"], 1, "{report}");
+    for medium in ["text", "image", "speech", "music"] {
+        assert!(report["tokens"][medium].as_u64().unwrap() > 0, "{medium}: {report}");
+    }
     // The same seed gives the same media.
     let whole = files(&out);
     fs::remove_dir_all(out.join("media")).unwrap();

@@ -1,15 +1,17 @@
 //! The seam to networks outside of the evaluated model: what metrics ask of them.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::base::hash::Digest;
+use crate::bundle::{Search, evaluator_manifest};
 use crate::lang::metrics::{JudgeKind, Metric};
 use crate::media::{RgbImage, Sound};
 use crate::runtime::engine::Device;
 
 use super::error::EvalError;
 use super::judges;
+use super::metrics::MetricError;
 
 /// A network that metrics ask. Every one answers what its kind is for; the rest are defects.
 pub trait Judge {
@@ -47,14 +49,14 @@ pub enum JudgeError {
     #[error(transparent)]
     Network(#[from] judges::JudgeError),
     #[error("the judge's vectors cannot be compared: {0}")]
-    NotComparable(String),
+    NotComparable(#[from] MetricError),
 }
 
-/// A `--judge KIND=DIR`.
+/// A `--judge KIND=NAME`: a folder, or the name of one that was fetched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Named {
     pub kind: JudgeKind,
-    pub folder: PathBuf,
+    pub place: String,
 }
 
 impl std::str::FromStr for Named {
@@ -62,13 +64,13 @@ impl std::str::FromStr for Named {
 
     fn from_str(written: &str) -> Result<Self, String> {
         let kinds = JudgeKind::ALL.map(JudgeKind::name).join(", ");
-        let Some((kind, folder)) = written.split_once('=').filter(|(_, dir)| !dir.is_empty())
+        let Some((kind, place)) = written.split_once('=').filter(|(_, place)| !place.is_empty())
         else {
-            return Err(format!("write KIND=DIR, with one of {kinds}"));
+            return Err(format!("write KIND=NAME or KIND=DIR, with one of {kinds}"));
         };
         let known = JudgeKind::ALL.into_iter().find(|known| known.name() == kind);
         let kind = known.ok_or_else(|| format!("there is no judge `{kind}`, but {kinds}"))?;
-        Ok(Named { kind, folder: PathBuf::from(folder) })
+        Ok(Named { kind, place: place.to_string() })
     }
 }
 
@@ -87,7 +89,8 @@ pub fn open(
         let Some(named) = given.iter().find(|named| named.kind == kind) else {
             return Err(EvalError::NoJudge { measure: (*measure).to_string(), kind });
         };
-        judges.insert(kind, load(kind, &named.folder, device)?);
+        let folder = evaluator_manifest::find(&named.place, &Search::from_environment())?;
+        judges.insert(kind, load(kind, &folder, device)?);
     }
     Ok(judges)
 }
@@ -117,6 +120,10 @@ fn load(kind: JudgeKind, folder: &Path, device: Device) -> Result<Box<dyn Judge>
     }
 }
 
+/// Small files that decide what a judge says.
+const CONFIGURATION: [&str; 3] =
+    ["config.json", "generation_config.json", "preprocessor_config.json"];
+
 /// The kind with a digest of the folder's configuration and of its files' names and sizes: weights
 /// of gigabytes are not read whole for it.
 fn identity(kind: JudgeKind, folder: &Path) -> std::io::Result<String> {
@@ -129,9 +136,10 @@ fn identity(kind: JudgeKind, folder: &Path) -> std::io::Result<String> {
         }
     }
     files.sort();
-    // Where it cannot be read, the network says better than this what is missing.
-    let config = std::fs::read(folder.join("config.json")).unwrap_or_default();
-    let digest = Digest::of(format!("{files:?}{}", Digest::of(&config)).as_bytes());
+    // Where one cannot be read, the network says better than this what is missing.
+    let read = |name: &str| std::fs::read(folder.join(name)).unwrap_or_default();
+    let configured = CONFIGURATION.map(|name| Digest::of(&read(name)).hex());
+    let digest = Digest::of(format!("{files:?}{configured:?}").as_bytes());
     Ok(format!("{}@{}", kind.name(), digest.short()))
 }
 
@@ -204,30 +212,23 @@ impl Judge for Voices {
     }
 }
 
-/// Cosine of two vectors, from -1 to 1.
-pub fn cosine(left: &[f32], right: &[f32]) -> Result<f64, JudgeError> {
-    if left.len() != right.len() {
-        let (left, right) = (left.len(), right.len());
-        return Err(JudgeError::NotComparable(format!("they have {left} and {right} numbers")));
-    }
-    let (mut product, mut a, mut b) = (0.0, 0.0, 0.0);
-    for (x, y) in left.iter().zip(right) {
-        let (x, y) = (f64::from(*x), f64::from(*y));
-        product += x * y;
-        a += x * x;
-        b += y * y;
-    }
-    let cosine = product / (a * b).sqrt();
-    match cosine.is_finite() {
-        true => Ok(cosine.clamp(-1.0, 1.0)),
-        false => Err(JudgeError::NotComparable("one is zero or not finite".to_string())),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::lang::metrics::metric;
+
+    #[test]
+    fn another_configuration_is_another_judge() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut known = std::collections::BTreeSet::new();
+        for name in CONFIGURATION {
+            for text in ["{}", "[]"] {
+                std::fs::write(folder.path().join(name), text).unwrap();
+                known.insert(identity(JudgeKind::Clip, folder.path()).unwrap());
+            }
+        }
+        assert_eq!(known.len(), 6, "{known:?}");
+    }
 
     #[test]
     fn judges_are_named_and_asked_for() {
@@ -235,18 +236,13 @@ mod tests {
         assert!("clap".parse::<Named>().is_err() && "clop=x".parse::<Named>().is_err());
         let Some(clip) = metric("clip_score") else { panic!() };
         let error = open(&[("clip_score", clip)], &[], Device::Cpu).err().unwrap();
-        assert!(error.help().unwrap().contains("--judge clip=DIR"));
-        let named = Named { kind: JudgeKind::Clip, folder: PathBuf::from("no/such") };
+        assert!(error.help().unwrap().contains("--judge clip=NAME"));
+        let named = Named { kind: JudgeKind::Clip, place: "no/such".to_string() };
         let error = open(&[("clip_score", clip)], &[named], Device::Cpu).err().unwrap();
         assert!(error.to_string().contains("no/such cannot judge as clip"), "{error}");
+        let named = Named { kind: JudgeKind::Clip, place: "nobody".to_string() };
+        let error = open(&[("clip_score", clip)], &[named], Device::Cpu).err().unwrap();
+        assert!(error.to_string().contains("clip-vit-large-patch14"), "{error}");
         assert!(open(&[("wer", metric("wer").unwrap())], &[], Device::Cpu).unwrap().is_empty());
-    }
-
-    #[test]
-    fn cosines() {
-        assert_eq!(cosine(&[1.0, 0.0], &[2.0, 0.0]).unwrap(), 1.0);
-        assert_eq!(cosine(&[1.0, 0.0], &[0.0, 3.0]).unwrap(), 0.0);
-        assert!(cosine(&[1.0], &[1.0, 2.0]).is_err());
-        assert!(cosine(&[0.0], &[1.0]).is_err());
     }
 }

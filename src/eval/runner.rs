@@ -15,7 +15,8 @@ use crate::runtime::execute::{Executor, Resolve};
 use crate::runtime::value::{Media, Value};
 
 use super::error::EvalError;
-use super::judge::{Judge, JudgeError, Judges, cosine};
+use super::judge::{Judge, JudgeError, Judges};
+use super::metrics::similarity::cosine;
 use super::row::{self, Row};
 use super::store::{Record, Store};
 
@@ -155,6 +156,7 @@ fn stops_all(failure: &Failure) -> bool {
             | Failure::Bundle(_)
             | Failure::Mismatch { .. }
             | Failure::Output { .. }
+            | Failure::Unsaved { .. }
             | Failure::Device(_)
             | Failure::Precision { .. }
             | Failure::Memory { .. }

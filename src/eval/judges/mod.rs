@@ -31,21 +31,3 @@ fn ids_tensor(ids: &[u32], device: &candle_core::Device) -> Result<Tensor, Judge
     let ids = Tensor::new(ids, device).and_then(|ids| ids.unsqueeze(0));
     Ok(ids.map_err(crate::models::Error::from)?)
 }
-
-/// The cosine of the angle between two embeddings of length 1, −1 to 1: what CLIP and CLAP scores
-/// are, and how alike two voices are. None when they are not of the same space.
-pub fn cosine(a: &[f32], b: &[f32]) -> Option<f64> {
-    let products = a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b));
-    (a.len() == b.len()).then(|| products.sum())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cosines_are_of_one_space_only() {
-        assert_eq!(cosine(&[0.6, 0.8], &[0.8, 0.6]).map(|c| (c * 100.).round()), Some(96.));
-        assert_eq!(cosine(&[1.], &[1., 0.]), None);
-    }
-}
