@@ -10,6 +10,7 @@ use agpt::data::pairs::Pair;
 use agpt::data::sample::{Form, Loss, Message};
 use agpt::eval::loaders::{self, RowsFile};
 use agpt::eval::row::Location;
+use agpt::eval::store::{Run, Store};
 use agpt::lang::ir::{LocalId, Param};
 use agpt::lang::types::Type;
 use agpt::{data, train};
@@ -94,5 +95,37 @@ pub fn rows(bytes: &[u8]) {
         std::fs::write(&path, bytes).expect("a file");
         let file = RowsFile { location: Location::Disk(path), params: &params };
         let _ = loaders::rows(&file).map_err(|error| error.to_string());
+    }
+}
+
+/// What an evaluation and a synthesis kept of an earlier run: results.jsonl and the journal.
+/// Whatever lay there, it is refused, or goes on, and is then read again as it is.
+pub fn results(bytes: &[u8]) {
+    let place = folder().join("results");
+    std::fs::create_dir_all(&place).expect("a folder");
+    let words = |text: &str| text.to_string();
+    let run = Run {
+        agpt: words("0"),
+        evaluation: words("e"),
+        plan: words("p"),
+        model: words("m"),
+        seed: 1,
+        machine: words("cpu"),
+        judges: Vec::new(),
+    };
+    let about = serde_json::to_vec(&run).expect("a run is JSON");
+    std::fs::write(place.join("run.json"), about).expect("a file");
+    std::fs::write(place.join("results.jsonl"), bytes).expect("a file");
+    if Store::open(&place, &run, false).map_err(|error| error.to_string()).is_ok() {
+        assert!(Store::open(&place, &run, false).is_ok(), "what is mended is whole");
+    }
+    std::fs::write(place.join("run.json"), bytes).expect("a file");
+    let _ = Store::open(&place, &run, false).map_err(|error| error.to_string());
+
+    let journal = place.join("journal");
+    std::fs::write(&journal, bytes).expect("a file");
+    if data::synthesis::Journal::open(&journal).map_err(|error| error.to_string()).is_ok() {
+        let again = data::synthesis::Journal::open(&journal).expect("what is mended is whole");
+        assert!(!again.mended);
     }
 }

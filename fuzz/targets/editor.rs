@@ -41,6 +41,16 @@ impl lsp::Modules for Modules {
         self.0.load(from, path)
     }
 
+    fn names(
+        &self,
+        _: &Packages,
+        _: &ModuleId,
+        typed: &str,
+        _: &dyn Fn(&Path) -> io::Result<String>,
+    ) -> Vec<String> {
+        vec!["./words".to_string(), format!("{typed}/")]
+    }
+
     fn plugin(
         &self,
         from: &ModuleId,

@@ -9,6 +9,7 @@ mod data;
 mod editor;
 mod language;
 mod media;
+mod networks;
 mod snapshots;
 
 /// One target.
@@ -43,6 +44,8 @@ pub const TARGETS: &[Target] = &[
     file("weights", bundles::weights),
     file("tokenizer", bundles::tokenizer),
     file("sentencepiece", bundles::sentencepiece),
+    file("config", networks::config),
+    file("results", data::results),
     file("picture", media::picture),
     file("sound", media::sound),
     file("rows", data::rows),

@@ -46,6 +46,12 @@ def music_codec():
     return load(Codec(), "music_codec")
 
 
+def codebooks(name):
+    """The tables of a codec, (codes, 128) each."""
+    model = speech_tokenizer() if name == "speech" else music_codec()
+    return [layer._codebook.embed.detach() for layer in model.quantizer.vq.layers]
+
+
 def wave(samples):
     return torch.from_numpy(np.array(samples, dtype=np.float32) / 32768)
 

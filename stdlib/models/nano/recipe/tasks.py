@@ -17,7 +17,7 @@ from train_speech_tokenizer import trained_on
 # Conversations of each kind in a step, on average; those of PICTURES are all that the first stage learns.
 PICTURES = {"caption": 32, "paint": 24}
 WEIGHTS = {
-    "caption": 4, "paint": 4, "transcribe": 3, "speak": 14, "describe_music": 3, "compose": 4, "answer": 0.5, "spoken_answer": 2.5,
+    "caption": 4, "paint": 5, "transcribe": 8, "speak": 14, "describe_music": 4, "compose": 5, "answer": 0.5, "spoken_answer": 2.5,
     "spoken_question": 1.5, "music_question": 0.6, "aloud": 1, "story": 1.5, "paint_spoken": 1, "match": 1, "again": 1.5,
 }  # fmt: skip
 
@@ -33,7 +33,7 @@ def drawn(rng, weights):
 
 
 class Exchange:
-    """Some codes of a picture become one of their 6 nearest neighbours, so that small changes do not matter."""
+    """Some codes that are read become one of their 6 nearest neighbours, so that small changes do not matter."""
 
     def __init__(self, codebook):
         self.near = torch.cdist(codebook, codebook).argsort(1)[:, 1:7]
@@ -43,6 +43,18 @@ class Exchange:
             return row
         share = rng.uniform(0, 0.25)
         return [int(self.near[c, rng.randrange(6)]) if rng.random() < share else c for c in row]
+
+
+def stretched(rng, frames):
+    """Some frames said twice, some left out: another speaker's pace."""
+    if rng.random() < 0.4:
+        return frames
+    twice, out = rng.uniform(0, 0.12), rng.uniform(0, 0.12)
+    made = []
+    for frame in frames:
+        draw = rng.random()
+        made += [frame, frame] if draw < twice else [] if draw > 1 - out else [frame]
+    return made or frames
 
 
 class Tasks:
@@ -57,6 +69,8 @@ class Tasks:
         for colour, noun in zip(self.tidy.colours, self.tidy.nouns):
             self.colours_of[noun].add(colour)
         if sound:
+            self.exchange_speech = Exchange(audio_codes.codebooks("speech")[0])
+            self.exchange_music = [Exchange(book) for book in audio_codes.codebooks("music")]
             self.spoken = [row for row in audio_codes.speech() if trained_on(row)]
             self.spoken_as = collections.defaultdict(list)
             for row in self.spoken:
@@ -85,9 +99,18 @@ class Tasks:
     def said(self, rng, words):
         return self.v.speech(rng.choice(self.spoken_as[words])["codes"][0].tolist())
 
+    def hear(self, rng, row):
+        """Speech that is only read."""
+        return self.v.speech(self.exchange_speech(rng, stretched(rng, row["codes"][0].tolist())))
+
     def piece(self, rng):
         row = rng.choice(self.pieces)
         return self.v.music(row["codes"].tolist()), row["text"]
+
+    def hear_piece(self, rng):
+        """Music that is only read."""
+        row = rng.choice(self.pieces)
+        return self.v.music([exchange(rng, book) for exchange, book in zip(self.exchange_music, row["codes"].tolist())]), row["text"]
 
     # ---- one turn ----------------------------------------------------------------------------
 
@@ -101,14 +124,14 @@ class Tasks:
 
     def transcribe(self, rng):
         row = rng.choice(self.spoken)
-        return [(self.about(rng, self.ask(rng, "TRANSCRIBE"), self.v.speech(row["codes"][0].tolist())), row["text"])]
+        return [(self.about(rng, self.ask(rng, "TRANSCRIBE"), self.hear(rng, row)), row["text"])]
 
     def speak(self, rng):
         row = rng.choice(self.spoken)
         return [(f"{self.ask(rng, 'SPEAK')} This is input: {row['text']}", self.v.speech(row["codes"][0].tolist()))]
 
     def describe_music(self, rng):
-        piece, words = self.piece(rng)
+        piece, words = self.hear_piece(rng)
         return [(self.about(rng, self.ask(rng, "DESCRIBE_MUSIC"), piece), words)]
 
     def compose(self, rng):
@@ -127,7 +150,7 @@ class Tasks:
     def spoken_answer(self, rng):
         """A spoken command: what was heard, the answer, and the answer aloud."""
         command = rng.choice([c for c in dialogue.ANSWERS if c in self.spoken_as and dialogue.ANSWERS[c] in self.spoken_as])
-        return [(self.said(rng, command), self.chain(rng, command, dialogue.ANSWERS[command]))]
+        return [(self.hear(rng, rng.choice(self.spoken_as[command])), self.chain(rng, command, dialogue.ANSWERS[command]))]
 
     def spoken_question(self, rng):
         """A picture with a spoken question about it."""
@@ -135,12 +158,12 @@ class Tasks:
         while words not in self.spoken_as:
             picture, words = self.picture(rng)
         question = rng.choice([q for q in dialogue.ABOUT if q in self.spoken_as])
-        return [(f"{picture} {self.said(rng, question)}", self.chain(rng, question, words))]
+        return [(f"{picture} {self.hear(rng, rng.choice(self.spoken_as[question]))}", self.chain(rng, question, words))]
 
     def music_question(self, rng):
-        piece, words = self.piece(rng)
+        piece, words = self.hear_piece(rng)
         while words not in self.spoken_as:
-            piece, words = self.piece(rng)
+            piece, words = self.hear_piece(rng)
         question = rng.choice([q for q in dialogue.ABOUT_MUSIC if q in self.spoken_as])
         return [(f"{piece} {self.said(rng, question)}", self.chain(rng, question, words))]
 
@@ -158,7 +181,7 @@ class Tasks:
 
     def paint_spoken(self, rng):
         words = rng.choice(self.painted_and_spoken)
-        return [(self.about(rng, "Paint what is said.", self.said(rng, words)), self.painted(rng, words))]
+        return [(self.about(rng, "Paint what is said.", self.hear(rng, rng.choice(self.spoken_as[words]))), self.painted(rng, words))]
 
     def match(self, rng):
         """Which music goes with a thing, and which thing with some music."""
