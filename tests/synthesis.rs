@@ -465,6 +465,64 @@ fn local_models_and_programs_make_media() {
     assert_eq!(files(&out), whole);
 }
 
+/// Nobody outside is asked: the shipped model writes, held to the forms of the stages.
+#[test]
+fn a_local_model_writes() {
+    let folder = temp();
+    fs::write(folder.path().join("own.agpt"), OWN).unwrap();
+    let recipe = folder.path().join("recipe.yaml");
+    let text = "format: 1\npipelines: own.agpt\nwriter: { bundle: nano }\n\
+                speech: { bundle: nano }\ntopics: { per_meta: 2, batch: 1 }\n\
+                scenarios: { per_topic: 1 }\n";
+    fs::write(&recipe, text).unwrap();
+    let (one, two) = (folder.path().join("one"), folder.path().join("two"));
+    let summary = printed(&synthesize(&recipe, &one, &["--tokens", "nano"]));
+    assert_eq!(summary["complete"], true, "{summary}");
+    assert!(summary["dialogues"].as_u64().unwrap() >= 1, "{summary}");
+    assert_eq!(summary["used"]["requests"], 0);
+    for row in rows(one.join("dialogues.jsonl")) {
+        assert!(["apples", "pears"].contains(&row["topic"].as_str().unwrap()), "{row}");
+        assert!(row["turns"][0]["text"].as_str().unwrap().ends_with('?'), "{row}");
+        let spoken = &row["turns"][1]["speech"];
+        assert_eq!(spoken["words"], row["turns"][1]["text"]);
+        assert!(one.join(spoken["path"].as_str().unwrap()).is_file());
+    }
+    // The same seed, the same dialogues and the same sound.
+    printed(&synthesize(&recipe, &two, &["--tokens", "nano"]));
+    assert_eq!(files(&one), files(&two));
+}
+
+const OWN: &str = r#"type Turn = { role: "user" | "assistant", text: text, speech: text? }
+
+pipeline meta_topics() -> list<text> {
+  return ["fruit"]
+}
+
+pipeline topics(meta: text, count: int) -> list<text> {
+  return [generate "apples" | "pears" from "{count} things of {meta}"]
+}
+
+pipeline scenarios(topic: text, count: int) -> list<text> {
+  return [generate text matching /a [a-z]{3,8} [a-z]{3,8}/ from "{count} scenes with {topic}"]
+}
+
+pipeline dialogue(topic: text, scenario: text) -> list<Turn> {
+  let asked = generate text matching /[A-Z][a-z ]{8,30}\?/ from "{topic} {scenario}"
+  let answer = generate text matching /[A-Z][a-z ]{8,30}\./ from asked
+  return [
+    { role: "user", text: asked, speech: none },
+    { role: "assistant", text: answer, speech: answer },
+  ]
+}
+
+pipeline speak(words: text) -> speech {
+  return generate speech from "Please say this aloud. This is input: {words}" {
+    semantic: { duration: 200ms }
+    perceptual: { steps: 1 }
+  }
+}
+"#;
+
 #[test]
 fn stages_that_do_not_fit_are_refused_before_anybody_is_asked() {
     let (server, folder) = (Server::start(), temp());
