@@ -11,9 +11,15 @@ use crate::lang::types::Type;
 
 use super::body::{Body, Mode};
 use super::coerce::widens;
+use super::with::Allowed;
 use super::{Checker, did_you_mean};
 
-const SETTINGS: [&str; 2] = ["data", "seed"];
+const SETTINGS: Allowed = Allowed {
+    of: "an evaluation",
+    names: &["data", "seed"],
+    command: "agpt eval",
+    options: &["model", "device", "dtype", "limit", "sample", "judge"],
+};
 
 /// Fields of the result by what they hold; one value that several metrics compare is one field.
 #[derive(Default)]
@@ -205,40 +211,9 @@ impl Checker<'_> {
         declared: &ast::Evaluation,
     ) -> (Option<(String, Span)>, Option<u64>) {
         let (mut data, mut seed) = (None, None);
-        let mut seen: Vec<&str> = Vec::new();
-        for setting in &declared.settings {
-            let name = setting.name.text.as_str();
-            if matches!(name, "model" | "device" | "dtype" | "limit" | "sample" | "judge") {
-                self.error(
-                    Diagnostic::error("E0401", format!("an evaluation does not say its {name}"))
-                        .label(setting.span, "")
-                        .help(format!("choose it with `agpt eval --{name}`")),
-                );
-                continue;
-            }
-            if !SETTINGS.contains(&name) {
-                let diagnostic = Diagnostic::error(
-                    "E0401",
-                    format!("there is no setting `{name}` of an evaluation"),
-                )
-                .label(setting.name.span, "not known");
-                let diagnostic = did_you_mean(diagnostic, name, SETTINGS);
-                self.error(match diagnostic.help {
-                    Some(_) => diagnostic,
-                    None => diagnostic.help("an evaluation has the settings data and seed"),
-                });
-                continue;
-            }
-            if seen.contains(&name) {
-                self.error(
-                    Diagnostic::error("E0405", format!("`{name}` is given twice"))
-                        .label(setting.span, "again here")
-                        .help("remove one of them"),
-                );
-                continue;
-            }
-            seen.push(name);
-            match name {
+        let settings = self.allowed(&declared.settings, &SETTINGS);
+        for setting in &settings {
+            match setting.name.text.as_str() {
                 "seed" => {
                     let value = self.test_number(at, setting, 0, i64::MAX);
                     seed = value.and_then(|value| u64::try_from(value).ok());
@@ -246,7 +221,7 @@ impl Checker<'_> {
                 _ => data = self.data(at, setting),
             }
         }
-        if !seen.contains(&"data") {
+        if !settings.iter().any(|setting| setting.name.text == "data") {
             self.error(
                 Diagnostic::error("E0324", "this evaluation does not say over which data")
                     .label(declared.name.span, "has no `data`")

@@ -18,6 +18,7 @@ mod plugin;
 mod template;
 mod test;
 mod type_exprs;
+mod with;
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;

@@ -6,9 +6,10 @@ use crate::lang::resolve::ItemRef;
 use crate::lang::syntax::ast::{self, TestStep};
 use crate::lang::types::Type;
 
+use super::Checker;
 use super::body::{Body, Mode};
 use super::operators::BETWEEN;
-use super::{Checker, did_you_mean};
+use super::with::Allowed;
 
 /// What stands behind `with`.
 struct Settings {
@@ -17,7 +18,13 @@ struct Settings {
     pass: Option<(u32, Span)>,
 }
 
-const SETTINGS: [&str; 3] = ["seed", "repeat", "pass"];
+const SETTINGS: Allowed = Allowed {
+    of: "a test",
+    names: &["seed", "repeat", "pass"],
+    command: "agpt test",
+    // With which model is not the file's concern.
+    options: &["model", "device", "dtype"],
+};
 
 const MAX_REPEAT: i64 = 1000;
 
@@ -121,44 +128,9 @@ impl Checker<'_> {
     /// `with { seed: 7, repeat: 5, pass: 4 }`
     fn test_settings(&mut self, at: ItemRef, settings: &[ast::Setting]) -> Settings {
         let mut out = Settings { seed: None, repeat: 1, pass: None };
-        let mut seen: Vec<&str> = Vec::new();
-        for setting in settings {
+        for setting in self.allowed(settings, &SETTINGS) {
             let name = setting.name.text.as_str();
-            let most = match name {
-                "seed" => i64::MAX,
-                "repeat" | "pass" => MAX_REPEAT,
-                // With which model is not the file's concern.
-                "model" | "device" | "dtype" => {
-                    self.error(
-                        Diagnostic::error("E0401", format!("a test does not say its {name}"))
-                            .label(setting.span, "")
-                            .help(format!("choose it with `agpt test --{name}`")),
-                    );
-                    continue;
-                }
-                other => {
-                    let diagnostic = Diagnostic::error(
-                        "E0401",
-                        format!("there is no setting `{other}` of a test"),
-                    )
-                    .label(setting.name.span, "not known");
-                    let diagnostic = did_you_mean(diagnostic, other, SETTINGS);
-                    self.error(match diagnostic.help {
-                        Some(_) => diagnostic,
-                        None => diagnostic.help("a test has the settings seed, repeat and pass"),
-                    });
-                    continue;
-                }
-            };
-            if seen.contains(&name) {
-                self.error(
-                    Diagnostic::error("E0405", format!("`{name}` is given twice"))
-                        .label(setting.span, "again here")
-                        .help("remove one of them"),
-                );
-                continue;
-            }
-            seen.push(name);
+            let most = if name == "seed" { i64::MAX } else { MAX_REPEAT };
             let least = i64::from(name != "seed");
             let Some(value) = self.test_number(at, setting, least, most) else { continue };
             match name {

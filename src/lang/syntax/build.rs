@@ -7,8 +7,8 @@ use crate::base::{Diagnostic, SourceId, Span};
 
 use super::ast::{
     Block, Comment, Const, Evaluation, EvaluationStep, Expr, ExprKind, File, Ident, Item, ItemKind,
-    Let, Measured, Param, Part, Pipeline, Plugin, PluginSetting, PluginValue, Spoken, Template,
-    Test, TestStep, Turn, TypeDecl, TypeExpr, TypeKind, Use, UseName,
+    Let, Measured, Param, Part, Pipeline, Plugin, PluginSetting, PluginValue, Setting, Spoken,
+    Template, Test, TestStep, Turn, TypeDecl, TypeExpr, TypeKind, Use, UseName,
 };
 use super::errors;
 use super::scan::{self, Segment};
@@ -276,8 +276,12 @@ impl Builder<'_> {
         Some(Plugin { name, format, path, settings })
     }
 
-    fn test_decl(&mut self, mut parts: Pairs<'_, Rule>) -> Option<Test> {
-        let title = self.string(parts.next()?);
+    /// `with { … } { steps }`
+    fn with_and_steps<T>(
+        &mut self,
+        parts: Pairs<'_, Rule>,
+        read: fn(&mut Self, Pair<'_>) -> Option<T>,
+    ) -> (Vec<Setting>, Vec<T>) {
         let (mut settings, mut steps) = (Vec::new(), Vec::new());
         for part in parts {
             match part.as_rule() {
@@ -287,11 +291,17 @@ impl Builder<'_> {
                 }
                 _ => {
                     for step in content(part) {
-                        steps.extend(self.test_step(step));
+                        steps.extend(read(self, step));
                     }
                 }
             }
         }
+        (settings, steps)
+    }
+
+    fn test_decl(&mut self, mut parts: Pairs<'_, Rule>) -> Option<Test> {
+        let title = self.string(parts.next()?);
+        let (settings, steps) = self.with_and_steps(parts, Self::test_step);
         Some(Test { title, settings, steps })
     }
 
@@ -313,20 +323,7 @@ impl Builder<'_> {
     fn evaluation_decl(&mut self, mut parts: Pairs<'_, Rule>) -> Option<Evaluation> {
         let name = self.ident(&parts.next()?);
         let params = self.params(parts.next()?);
-        let (mut settings, mut steps) = (Vec::new(), Vec::new());
-        for part in parts {
-            match part.as_rule() {
-                Rule::test_with => {
-                    let written = part.into_inner().find(|p| p.as_rule() == Rule::settings);
-                    settings = written.map(|pair| self.settings(pair)).unwrap_or_default();
-                }
-                _ => {
-                    for step in content(part) {
-                        steps.extend(self.evaluation_step(step));
-                    }
-                }
-            }
-        }
+        let (settings, steps) = self.with_and_steps(parts, Self::evaluation_step);
         Some(Evaluation { name, params, settings, steps })
     }
 
