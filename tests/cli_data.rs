@@ -51,6 +51,11 @@ fn contents(folder: &Path) -> Vec<(String, Vec<u8>)> {
     files
 }
 
+/// Those that have their final name.
+fn finished(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    contents(folder).into_iter().filter(|(name, _)| !name.ends_with(".part")).collect()
+}
+
 fn lines(path: &Path) -> Vec<Json> {
     let text = fs::read_to_string(path).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -128,10 +133,7 @@ fn an_interrupted_run_goes_on_and_ends_with_the_same_bytes() {
     let outcome = parsed(&tokenize(&pairs, &killed, &[&cut[..], &["--threads", "1"]].concat()));
     assert_eq!(outcome["tokenised"], 48);
     assert!(outcome["kept"].as_u64().unwrap() >= 5, "{outcome}");
-    let files = |folder: &Path| -> Vec<(String, Vec<u8>)> {
-        contents(folder).into_iter().filter(|(name, _)| !name.ends_with(".part")).collect()
-    };
-    assert!(files(&whole) == files(&killed), "the bytes differ");
+    assert!(finished(&whole) == finished(&killed), "the bytes differ");
     // Another cut is another data set.
     let other = tokenize(&pairs, &killed, &["--shard-rows", "8"]);
     assert_eq!(other.status.code(), Some(3));
@@ -260,6 +262,43 @@ fn packing_counts_everything_and_repeats_byte_for_byte() {
     assert!(contents(&one) != contents(&two));
     let page = fs::read_to_string(one.join("report.html")).unwrap();
     assert!(page.contains("<svg") && page.contains("pairs"), "{page}");
+}
+
+#[test]
+fn packing_that_is_killed_goes_on_to_the_same_bytes() {
+    let folder = temp();
+    let recipe = data(folder.path(), "seed: 5\nshard_samples: 2\npacking: best-fit");
+    let (whole, killed) = (folder.path().join("whole"), folder.path().join("killed"));
+    parsed(&pack(&recipe, &whole, &[]));
+    let shards = |folder: &Path| {
+        let names = fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path());
+        names.filter(|path| path.extension().is_some_and(|e| e == "safetensors")).count()
+    };
+    let all = shards(&whole);
+    assert!(all > 20, "{all} shards");
+    let mut kept = Vec::new();
+    for wanted in [1, 5, 12] {
+        let mut child = Process::new(assert_cmd::cargo::cargo_bin!("agpt"))
+            .args(["data", "pack", "--quiet"])
+            .arg(&recipe)
+            .arg("--out")
+            .arg(&killed)
+            .stderr(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let begun = Instant::now();
+        while shards(&killed) < wanted && child.try_wait().unwrap().is_none() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "no shard comes");
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        kept.push(shards(&killed));
+    }
+    assert!(kept[0] < all, "killed too late to show anything: {kept:?} of {all}");
+    parsed(&pack(&recipe, &killed, &[]));
+    assert!(finished(&killed) == finished(&whole), "the bytes differ after {kept:?}");
 }
 
 #[test]

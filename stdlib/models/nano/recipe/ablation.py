@@ -20,7 +20,7 @@ from evaluate import CARD, ROOT
 
 FIGURES = CARD / "ablation.json"
 RUNS = data.WORK / "llm" / "ablation"
-STEPS, TOKENS = 160, 8192
+STEPS = 160
 # Fields of config.json that differ from nano's.
 SIZES = {
     "a quarter": {"hidden_size": 128, "intermediate_size": 352, "num_hidden_layers": 4, "num_attention_heads": 2, "num_key_value_heads": 2},
@@ -117,6 +117,14 @@ def train(name, config, rows, steps=STEPS):
     return log
 
 
+def parameters(config):
+    """Of a LLaMA without shared embeddings, as nano is one."""
+    nano = json.loads((data.HERE.parent / "llm" / "config.json").read_text()) | config
+    width, layers, inner = nano["hidden_size"], nano["num_hidden_layers"], nano["intermediate_size"]
+    assert nano["num_attention_heads"] == nano["num_key_value_heads"]
+    return 2 * nano["vocab_size"] * width + layers * (4 * width**2 + 3 * width * inner + 2 * width) + width
+
+
 def language():
     every = sum(1 for _ in (data.WORK / "llm" / "training.jsonl").open())
     variants = {name: (config, every) for name, config in SIZES.items()}
@@ -125,9 +133,63 @@ def language():
     for name, (config, rows) in variants.items():
         begun = time.time()
         log = train(name, config, rows)
-        result[name] = {"conversations": rows, "steps": STEPS, "minutes": round((time.time() - begun) / 60, 1), "log": [log[-2], log[-1]]}
+        ended = [line for line in log if line["kind"] == "evaluation"][-1]
+        result[name] = {"parameters": parameters(config), "conversations": rows, "steps": STEPS, "minutes": round((time.time() - begun) / 60, 1), "evaluation": ended}
         remember("language", result)
 
 
+# ---- the page -----------------------------------------------------------------------------------
+
+PAGE = ROOT / "docs" / "ablation.md"
+HEAD = """# What sizes, codebooks and data are worth
+
+Measured small, to choose nano's sizes, by `stdlib/models/nano/recipe/ablation.py`, whose figures lie in
+`stdlib/models/nano/card/ablation.json`. One run each, so differences of a few hundredths of a nat, or of two or three
+items of a row, say nothing.
+"""
+
+
+def rows(head, lines):
+    return "\n".join(["| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *lines]]) + "\n"
+
+
+def percent(share):
+    return f"{100 * share:.1f} %"
+
+
+def of_books(figures):
+    speech = [[str(n), str(f["bits a second"]), f"{f['SI-SDR']:.1f} dB", f"{f['mel L1']:.2f}", percent(f["words wrong"])] for n, f in figures["speech"].items()]
+    music = [[str(n), str(f["bits a second"]), f"{f['SI-SDR']:.1f} dB", f"{f['mel L1']:.2f}", *[percent(f[kind]) for kind in ("instrument", "tempo", "register", "mode")]] for n, f in figures["music"].items()]
+    return f"""
+## Codebooks
+
+The codecs that are shipped, decoded from the first of their codebooks only. Speech: 40 held-out sentences in voices that
+nano knows; words are what pocketsphinx with the grammar of nano's world gets wrong (of the recordings themselves
+1.5 %). Music: 72 clips; what a probe hears that is no part of nano (`ablation.py books`).
+
+{rows(["speech codebooks", "bits a second", "SI-SDR", "log-mel L1", "words wrong"], speech)}
+{rows(["music codebooks", "bits a second", "SI-SDR", "log-mel L1", "instrument", "tempo", "register", "mode"], music)}"""
+
+
+def of_language(figures):
+    lines = []
+    for name, f in figures.items():
+        losses = f["evaluation"]["losses"]
+        lines.append([name, f"{f['parameters']:,}", f"{f['conversations']:,}", f"{f['minutes']:.0f} min", *[f"{losses[m]:.3f}" for m in ("text", "speech", "music")], f"{f['evaluation']['loss']:.3f}"])
+    first = next(iter(figures.values()))
+    return f"""
+## The language model
+
+Trained from random weights by `agpt train`, {first["steps"]} steps of 8,192 tokens with the settings of `train.yaml`, on one core
+that other work used too; losses of held-out sentences and pairs in nats a token (`ablation.py language`).
+
+{rows(["network", "parameters", "conversations", "time", "text", "speech", "music", "validation"], lines)}"""
+
+
+def table():
+    kept = json.loads(FIGURES.read_text())
+    PAGE.write_text(HEAD + (of_books(kept["books"]) if "books" in kept else "") + (of_language(kept["language"]) if "language" in kept else ""))
+
+
 if __name__ == "__main__":
-    {"books": books, "language": language}[sys.argv[1]]()
+    {"books": books, "language": language, "table": table}[sys.argv[1]]()
