@@ -46,11 +46,11 @@ def trim(samples):
     return samples[first:last]
 
 
-def speak(job):
+def speak(job, *flags):
     """One utterance as int16 samples at 16 kHz, and its phones: [name, end in seconds], …"""
     voice, sentence, stretch, pitch = job
     with tempfile.NamedTemporaryFile(suffix=".wav") as file:
-        command = ["flite", "-voice", voice, "--setf", f"duration_stretch={stretch * pitch:.3f}", "-psdur", "-t", sentence, "-o", file.name]
+        command = ["flite", "-voice", voice, "--setf", f"duration_stretch={stretch * pitch:.3f}", *flags, "-psdur", "-t", sentence, "-o", file.name]
         printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         with wave.open(file.name) as read:
             assert read.getframerate() == RATE and read.getnchannels() == 1

@@ -75,9 +75,14 @@ class Tasks:
             self.spoken_as = collections.defaultdict(list)
             for row in self.spoken:
                 self.spoken_as[row["text"]].append(row)
+            # Of what is only heard there is more.
+            self.heard = self.spoken + audio_codes.more_speech()
+            self.heard_as = collections.defaultdict(list)
+            for row in self.heard:
+                self.heard_as[row["text"]].append(row)
             self.painted_and_spoken = [words for words in self.tidy_of if words in self.spoken_as]
             # The music codec may take longer; what needs it comes when its codes are there.
-            self.pieces = [row for row in audio_codes.music() if not row["held_out"]] if audio_codes.coded("music") else []
+            self.pieces = [row for row in audio_codes.music() if not row["held_out"]] + audio_codes.more_music() if audio_codes.coded("music") else []
 
     # ---- draws -------------------------------------------------------------------------------
 
@@ -123,7 +128,7 @@ class Tasks:
         return [(f"{self.ask(rng, 'PAINT')} This is input: {self.tidy.words[i]}", self.v.image(self.tidy_codes[i]))]
 
     def transcribe(self, rng):
-        row = rng.choice(self.spoken)
+        row = rng.choice(self.heard)
         return [(self.about(rng, self.ask(rng, "TRANSCRIBE"), self.hear(rng, row)), row["text"])]
 
     def speak(self, rng):
@@ -150,7 +155,7 @@ class Tasks:
     def spoken_answer(self, rng):
         """A spoken command: what was heard, the answer, and the answer aloud."""
         command = rng.choice([c for c in dialogue.ANSWERS if c in self.spoken_as and dialogue.ANSWERS[c] in self.spoken_as])
-        return [(self.hear(rng, rng.choice(self.spoken_as[command])), self.chain(rng, command, dialogue.ANSWERS[command]))]
+        return [(self.hear(rng, rng.choice(self.heard_as[command])), self.chain(rng, command, dialogue.ANSWERS[command]))]
 
     def spoken_question(self, rng):
         """A picture with a spoken question about it."""
@@ -158,14 +163,14 @@ class Tasks:
         while words not in self.spoken_as:
             picture, words = self.picture(rng)
         question = rng.choice([q for q in dialogue.ABOUT if q in self.spoken_as])
-        return [(f"{picture} {self.hear(rng, rng.choice(self.spoken_as[question]))}", self.chain(rng, question, words))]
+        return [(f"{picture} {self.hear(rng, rng.choice(self.heard_as[question]))}", self.chain(rng, question, words))]
 
     def music_question(self, rng):
         piece, words = self.hear_piece(rng)
         while words not in self.spoken_as:
             piece, words = self.hear_piece(rng)
         question = rng.choice([q for q in dialogue.ABOUT_MUSIC if q in self.spoken_as])
-        return [(f"{piece} {self.said(rng, question)}", self.chain(rng, question, words))]
+        return [(f"{piece} {self.hear(rng, rng.choice(self.heard_as[question]))}", self.chain(rng, question, words))]
 
     def aloud(self, rng):
         picture, words = self.picture(rng)
@@ -181,7 +186,7 @@ class Tasks:
 
     def paint_spoken(self, rng):
         words = rng.choice(self.painted_and_spoken)
-        return [(self.about(rng, "Paint what is said.", self.hear(rng, rng.choice(self.spoken_as[words]))), self.painted(rng, words))]
+        return [(self.about(rng, "Paint what is said.", self.hear(rng, rng.choice(self.heard_as[words]))), self.painted(rng, words))]
 
     def match(self, rng):
         """Which music goes with a thing, and which thing with some music."""
