@@ -138,6 +138,10 @@ fn an_interrupted_run_goes_on_and_ends_with_the_same_bytes() {
     let other = tokenize(&pairs, &killed, &["--shard-rows", "8"]);
     assert_eq!(other.status.code(), Some(3));
     assert!(stderr(&other).contains("holds the data of another"), "{}", stderr(&other));
+    let cut = ["--shard-rows", "36", "--fresh"];
+    assert_eq!(parsed(&tokenize(&pairs, &killed, &cut))["kept"], 0);
+    let parts = finished(&killed).iter().filter(|(name, _)| name.starts_with("part-")).count();
+    assert_eq!(parts, 2 * 2, "two shards and their reports");
 }
 
 /// Tokenised pairs, conversations and text, with broken rows among them, and a recipe of them all.

@@ -273,6 +273,111 @@ fn public_sets_are_read_from_their_folders() {
     assert!(table.contains("arXiv:2402.12226"), "{table}");
 }
 
+/// A ready suite over a folder in a public set's layout: its evaluations.
+fn ready(name: &str, data: &Path, judges: &[&str]) -> Vec<Value> {
+    let out = temp();
+    let mut command = agpt(["eval", name, "--json", "--data"]);
+    command.arg(data).arg("--out").arg(out.path());
+    judges.iter().for_each(|judge| drop(command.args(["--judge", judge])));
+    let json = support::json(&command.output().unwrap());
+    let evaluations = json["evaluations"].as_array().unwrap().clone();
+    for evaluation in &evaluations {
+        assert_eq!(evaluation["rows"], 2, "{evaluation:#}");
+        assert_eq!(evaluation["failed"], 0, "{evaluation:#}");
+    }
+    evaluations
+}
+
+/// The values of the measures, as they are printed.
+fn values(evaluation: &Value) -> Vec<(String, f64)> {
+    let value = |score: &Value| {
+        (score["measure"].as_str().unwrap().to_string(), score["value"].as_f64().unwrap())
+    };
+    evaluation["scores"].as_array().unwrap().iter().map(value).collect()
+}
+
+#[test]
+fn the_suites_of_coco_run_over_its_folder() {
+    let data = temp();
+    fs::create_dir(data.path().join("val2014")).unwrap();
+    let image = |name: &str, id: u32, raw: &str| {
+        fs::copy(media(name), data.path().join("val2014").join(name)).unwrap();
+        serde_json::json!({
+            "filepath": "val2014", "filename": name, "split": "test", "cocoid": id,
+            "sentences": [{ "raw": raw }, { "raw": "something" }],
+        })
+    };
+    let images = [image("apple.png", 1, "A red apple."), image("cat.png", 2, "A yellow cat")];
+    let json = serde_json::json!({ "images": images }).to_string();
+    fs::write(data.path().join("dataset_coco.json"), json).unwrap();
+    let captions = values(&ready("coco_captions", data.path(), &[])[0]);
+    let names: Vec<&str> = captions.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["cider_d", "bleu_4", "rouge_l", "meteor_exact_stem"]);
+    // Nano knows an apple: one of two answers at least is as it should be.
+    assert!(captions[2].1 >= 50.0 && captions[3].1 > 30.0, "{captions:?}");
+    let clip = "clip=tests/fixtures/judges/clip";
+    let pictures = values(&ready("coco_pictures", data.path(), &[clip])[0]);
+    assert_eq!((pictures[0].0.as_str(), pictures[1].0.as_str()), ("clip_score", "clip_similarity"));
+    assert!((0.0..=2.5).contains(&pictures[0].1) && (-1.0..=1.0).contains(&pictures[1].1));
+}
+
+#[test]
+fn the_suite_of_musiccaps_runs_both_ways() {
+    let data = temp();
+    fs::create_dir(data.path().join("audio")).unwrap();
+    let mut table = "ytid,start_s,end_s,aspect_list,caption\n".to_string();
+    for id in ["-0Gj8-vB1q4", "b"] {
+        fs::copy(media("melody.wav"), data.path().join(format!("audio/{id}.wav"))).unwrap();
+        table += &format!("{id},30,40,\"['calm', 'flute']\",a calm flute melody\n");
+    }
+    fs::write(data.path().join("musiccaps-public.csv"), table).unwrap();
+    let both = ready("musiccaps", data.path(), &["clap=tests/fixtures/judges/clap"]);
+    let names: Vec<String> = both.iter().flat_map(values).map(|(name, _)| name).collect();
+    assert_eq!(names, ["generated_caption", "real_caption", "clap_score"]);
+}
+
+/// A judge's folder, made from the fixture of its network.
+fn judge(fixture: &str, more: &[(&str, &str)]) -> tempfile::TempDir {
+    let (fixtures, folder) = (Path::new("tests/fixtures/models"), temp());
+    let text = fs::read_to_string(fixtures.join(format!("{fixture}.json"))).unwrap();
+    let whole: Value = serde_json::from_str(&text).unwrap();
+    for (key, file) in
+        [("config", "config.json"), ("preprocessor", "preprocessor_config.json")].iter().chain(more)
+    {
+        fs::write(folder.path().join(file), whole[key].to_string()).unwrap();
+    }
+    let copy =
+        |from: &str, to: &str| fs::copy(fixtures.join(from), folder.path().join(to)).unwrap();
+    copy(&format!("{fixture}.safetensors"), "model.safetensors");
+    copy("whisper_tokenizer.json", "tokenizer.json");
+    folder
+}
+
+#[test]
+fn the_suite_of_vctk_hears_words_and_voices() {
+    let data = temp();
+    let (texts, sounds) = (data.path().join("txt/p225"), data.path().join("wav48/p225"));
+    fs::create_dir_all(&texts).unwrap();
+    fs::create_dir_all(&sounds).unwrap();
+    for (id, file, words) in
+        [("p225_001", "apple.wav", "a red apple"), ("p225_002", "question.wav", "what can you do")]
+    {
+        fs::write(texts.join(format!("{id}.txt")), format!("{words}\n")).unwrap();
+        fs::copy(media(file), sounds.join(format!("{id}.wav"))).unwrap();
+    }
+    let hears = judge("whisper_untied", &[("rules", "generation_config.json")]);
+    let knows = judge("wavlm_group", &[]);
+    let judges = [
+        format!("whisper={}", hears.path().display()),
+        format!("speaker={}", knows.path().display()),
+    ];
+    let judges: Vec<&str> = judges.iter().map(String::as_str).collect();
+    let scores = values(&ready("vctk_voices", data.path(), &judges)[0]);
+    assert_eq!((scores[0].0.as_str(), scores[1].0.as_str()), ("spoken_wer", "speaker_similarity"));
+    // The networks have random weights: what they hear is wrong, but it is heard.
+    assert!(scores[0].1 > 50.0 && (-1.0..=1.0).contains(&scores[1].1), "{scores:?}");
+}
+
 #[test]
 fn clip_and_clap_judge() {
     let folder = temp();

@@ -115,7 +115,7 @@ fn a_training_leaves_checkpoints_a_log_and_curves() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     names.sort();
-    assert_eq!(names, ["log.jsonl", "loss.html", "step-4", "step-6"]);
+    assert_eq!(names, [".agpt-lock", "log.jsonl", "loss.html", "step-4", "step-6"]);
     let log = bench.log("out");
     let steps: Vec<u64> =
         log.iter().filter(|l| l["kind"] == "step").map(|l| l["step"].as_u64().unwrap()).collect();
@@ -180,6 +180,19 @@ fn what_was_killed_goes_on_to_the_same_bits() {
     assert_eq!(without_time("whole"), without_time("killed"));
 }
 
+#[test]
+fn two_trainings_do_not_share_a_folder() {
+    let bench =
+        Bench::new(&[("steps: 6", "steps: 60"), ("evaluate_every: 3", "evaluate_every: 50")]);
+    fs::create_dir_all(bench.path("out/.step-9.part")).unwrap();
+    let mut child = bench.spawn("out");
+    wait_for(&bench.path("out/step-6"));
+    refused(&bench.run("out", &[]), 3, &["another `agpt train` writes to", "--out"]);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!bench.path("out/.step-9.part").exists());
+}
+
 #[cfg(unix)]
 #[test]
 fn ctrl_c_writes_a_checkpoint() {
@@ -242,6 +255,33 @@ fn a_loss_that_is_no_number_stops_before_the_update() {
         ],
     );
     assert!(bench.path("out/step-1").exists() && !bench.path("out/step-2").exists());
+}
+
+#[test]
+fn weights_that_an_update_lost_are_not_saved() {
+    let bench = Bench::new(&[
+        ("rate: 0.01, weight", "rate: 1e39, weight"),
+        ("  muon: { rate: 0.01 }\n", ""),
+        ("checkpoint_every: 2", "checkpoint_every: 1"),
+        ("validation: [valid]\n", ""),
+    ]);
+    let words = ["step 1: the parameter `", " after its update", "nothing of it was saved"];
+    refused(&bench.run("out", &["--quiet"]), 3, &words);
+    assert!(!bench.path("out/step-1").exists());
+}
+
+#[test]
+fn a_broken_checkpoint_names_the_one_before_it() {
+    let bench = Bench::new(&[]);
+    bench.done("out", &["--quiet"]);
+    let moments = bench.path("out/step-6/optimizer.safetensors");
+    let whole = fs::read(&moments).unwrap();
+    fs::write(&moments, &whole[..whole.len() / 2]).unwrap();
+    refused(
+        &bench.run("out", &["--quiet"]),
+        3,
+        &["step-6` cannot be used", "remove `", "goes on from step 4"],
+    );
 }
 
 #[test]

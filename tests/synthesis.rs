@@ -171,6 +171,9 @@ fn faults_that_pass_cost_no_dialogue() {
         assert_eq!(summary["dialogues"], 1, "{name}: {summary}");
         let seen = server.seen();
         assert_eq!(seen.len(), 5 + count, "{name}");
+        // What was paid for counts in the next run too, also answers that nobody could read.
+        let again = printed(&synthesize(&recipe, &out, &["--limit", "1"]));
+        assert_eq!(again["used"], summary["used"], "{name}");
         let (first, second) = (&seen[0], &seen[1]);
         match name {
             "429" => {

@@ -5,6 +5,10 @@ use std::path::Path;
 
 use super::unwritten::explained;
 
+/// Of the names of temporary files.
+const PREFIX: &str = ".agpt-";
+const SUFFIX: &str = ".part";
+
 /// Writes `bytes` to `path` through a temporary file in the same folder.
 ///
 /// Under its final name the file is either what it was before or complete, also after a power
@@ -27,6 +31,18 @@ pub fn write_atomic_with(
     write(path.as_ref(), None, write_all)
 }
 
+/// Removes what killed processes had begun to write in a folder; nobody else may be writing there.
+pub fn sweep(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(PREFIX) && name.ends_with(SUFFIX) {
+            // What cannot be removed is in nobody's way.
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
 fn write(
     path: &Path,
     permissions: Option<std::fs::Permissions>,
@@ -47,7 +63,7 @@ fn write(
         return Err(io::Error::new(io::ErrorKind::NotFound, text));
     }
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".agpt-").suffix(".part");
+    builder.prefix(PREFIX).suffix(SUFFIX);
     // Temporary files are private by default; a finished file gets the usual permissions.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));

@@ -5,6 +5,7 @@ pub mod atomic;
 pub mod contained;
 pub mod diagnostic;
 pub mod hash;
+pub mod hold;
 pub mod markup;
 pub mod medium;
 pub mod mmap;

@@ -190,13 +190,7 @@ impl Bundle {
         }
         let layout = &self.0.manifest.vocabulary;
         let source = &self.0.source;
-        let read = |path: &str, key: &str| {
-            source.read(path)?.ok_or_else(|| BundleError::MissingFile {
-                bundle: self.name().to_string(),
-                path: path.to_string(),
-                help: format!("`vocabulary.{key}` of the manifest names it"),
-            })
-        };
+        let read = |path: &str, key: &str| self.vocabulary_file(path, key);
         let bytes = read(&layout.tokenizer, "tokenizer")?;
         let path = source.display(&layout.tokenizer);
         let file = if layout.tokenizer.ends_with(".model") {
@@ -211,22 +205,37 @@ impl Bundle {
         Ok(self.0.text.get_or_init(|| text))
     }
 
+    /// A file that the manifest's `vocabulary` names.
+    fn vocabulary_file(&self, path: &str, key: &str) -> Result<Vec<u8>, BundleError> {
+        let bytes = self.0.source.read(path)?;
+        bytes.map(|bytes| bytes.to_vec()).ok_or_else(|| BundleError::MissingFile {
+            bundle: self.name().to_string(),
+            path: path.to_string(),
+            help: format!("`vocabulary.{key}` of the manifest names it"),
+        })
+    }
+
+    /// The hash of the files that say which token has which id, as hexadecimal digits: of the
+    /// tokenizer, or of it and its `added_tokens.json`, which has the ids of the media.
+    pub fn vocabulary_digest(&self) -> Result<String, BundleError> {
+        let layout = &self.0.manifest.vocabulary;
+        let of = |path: &str, key| Ok(Digest::of(&self.vocabulary_file(path, key)?).hex());
+        let tokenizer: String = of(&layout.tokenizer, "tokenizer")?;
+        let Some(added) = &layout.added_tokens else { return Ok(tokenizer) };
+        let added: Result<String, BundleError> = of(added, "added_tokens");
+        Ok(Digest::of(format!("{tokenizer}{}", added?).as_bytes()).hex())
+    }
+
     /// The text tokenizer as one `tokenizer.json`, also where the bundle has it as a SentencePiece model.
     pub fn tokenizer_json(&self) -> Result<serde_json::Value, BundleError> {
         let layout = &self.0.manifest.vocabulary;
         let (source, path) = (&self.0.source, &layout.tokenizer);
-        let read = |path: &str| {
-            source.read(path)?.ok_or_else(|| BundleError::MissingFile {
-                bundle: self.name().to_string(),
-                path: path.to_string(),
-                help: "`vocabulary` of the manifest names it".to_string(),
-            })
-        };
-        let bytes = read(path)?;
+        let bytes = self.vocabulary_file(path, "tokenizer")?;
         let failed = |reason| BundleError::Tokenizer { path: source.display(path), reason };
         if !path.ends_with(".model") {
             return serde_json::from_slice(&bytes).map_err(|error| failed(error.to_string()));
         }
+        let read = |path: &str| self.vocabulary_file(path, "added_tokens");
         let added = layout.added_tokens.as_deref().map(read).transpose()?;
         tokenizer_file::json_of_sentencepiece(&bytes, added.as_deref(), layout.legacy)
             .map_err(failed)

@@ -33,6 +33,8 @@ pub enum DataError {
     Source(Box<(Vec<Diagnostic>, Sources)>),
     #[error("`{}` holds the data of another recipe, model or input", folder.display())]
     Other { folder: PathBuf },
+    #[error("another agpt writes to `{}`", folder.display())]
+    Busy { folder: PathBuf },
     #[error(transparent)]
     Bundle(#[from] BundleError),
     #[error(transparent)]
@@ -54,6 +56,7 @@ impl DataError {
             DataError::Other { .. } => {
                 Some("choose another folder with --out, or begin anew with --fresh")
             }
+            DataError::Busy { .. } => Some("wait for it, or give another folder with --out"),
             DataError::NoParquet { .. } => Some(
                 "build it with `cargo build --release --features parquet`, or write the pairs as \
                  JSON lines with the media as files (docs/data.md shows how)",

@@ -18,4 +18,14 @@ pub mod synthesis;
 pub mod template;
 pub mod tokenize;
 
+use std::path::Path;
+
+use crate::base::hold::Hold;
+
 pub use error::DataError;
+
+/// Makes a folder for data, or takes it where it is, and keeps other processes out.
+pub fn hold(folder: &Path) -> Result<Hold, DataError> {
+    let held = crate::base::hold::hold(folder).map_err(DataError::Write)?;
+    held.ok_or_else(|| DataError::Busy { folder: folder.to_path_buf() })
+}

@@ -144,6 +144,24 @@ pub fn parts(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     Ok(found)
 }
 
+/// Removes what a run has left in a folder, and nothing else.
+pub fn clear(folder: &Path) -> Result<(), DataError> {
+    let read = |source| DataError::Read { path: folder.to_path_buf(), source };
+    for entry in fs::read_dir(folder).map_err(read)? {
+        let path = entry.map_err(read)?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let number = name.strip_prefix("part-").and_then(|rest| rest.split_once('.'));
+        let part = number.is_some_and(|(number, ending)| {
+            number.bytes().all(|byte| byte.is_ascii_digit())
+                && ["jsonl", "parquet", "json"].contains(&ending)
+        });
+        if part || name == FAILURES {
+            fs::remove_file(&path).map_err(DataError::Write)?;
+        }
+    }
+    Ok(())
+}
+
 /// Tokenises `rows`, whose paths are relative to `beside`, into `out`.
 pub fn run(
     rows: &mut Input,

@@ -13,6 +13,7 @@ use super::metrics::bleu::Bleu;
 use super::metrics::cider::cider_d;
 use super::metrics::error_rate::{self, ErrorCounts};
 use super::metrics::interval::{self, Bootstrap};
+use super::metrics::meteor::Meteor;
 use super::metrics::normalise::Normaliser;
 use super::metrics::rouge::rouge_l;
 use super::metrics::statistic::{Mean, Statistic};
@@ -46,7 +47,7 @@ pub struct Score {
 /// How values of a metric are printed: times what, with how many decimals, and the unit.
 pub fn scale(metric: &str) -> (f64, usize, &'static str) {
     match metric {
-        "wer" | "spoken_wer" | "exact_match" => (100.0, 1, " %"),
+        "wer" | "wer_anygpt" | "spoken_wer" | "exact_match" => (100.0, 1, " %"),
         "clip_score" | "clip_similarity" | "clap_score" | "speaker_similarity" => (1.0, 3, ""),
         _ => (100.0, 1, ""),
     }
@@ -54,7 +55,7 @@ pub fn scale(metric: &str) -> (f64, usize, &'static str) {
 
 /// Whether less is better.
 pub fn is_error(metric: &str) -> bool {
-    matches!(metric, "wer" | "spoken_wer")
+    normaliser(metric).is_some()
 }
 
 /// What a row adds to a value.
@@ -63,6 +64,7 @@ enum Sums {
     Mean(Mean),
     Errors(ErrorCounts),
     Bleu(Order),
+    Meteor(Meteor),
 }
 
 /// BLEU up to an order that is known at run time.
@@ -78,6 +80,7 @@ impl Sums {
             (Sums::Mean(mean), Sums::Mean(other)) => mean.add(other),
             (Sums::Errors(errors), Sums::Errors(other)) => errors.add(other),
             (Sums::Bleu(bleu), Sums::Bleu(other)) => bleu.sums.add(&other.sums),
+            (Sums::Meteor(meteor), Sums::Meteor(other)) => meteor.add(other),
             // One measure has one kind of sums.
             _ => {}
         }
@@ -87,6 +90,7 @@ impl Sums {
         match self {
             Sums::Mean(mean) => mean.score(),
             Sums::Errors(errors) => errors.score(),
+            Sums::Meteor(meteor) => meteor.score(),
             Sums::Bleu(bleu) => {
                 let empty = bleu.sums.reference_length == 0 && bleu.sums.prediction_length == 0;
                 let score =
@@ -215,8 +219,13 @@ fn sums(measured: &Measured, record: &Record) -> Result<Option<Sums>, MetricErro
         return Ok(Some(Sums::Mean(Mean::of(score))));
     }
     let Some((answer, references)) = texts(measured, record) else { return Ok(None) };
+    if let Some(normaliser) = normaliser(measured.metric.name) {
+        return Ok(Some(Sums::Errors(fewest(&answer, &references, normaliser)?)));
+    }
     Ok(Some(match measured.metric.name {
-        "wer" | "spoken_wer" => Sums::Errors(fewest(&answer, &references)?),
+        "meteor_exact_stem" => {
+            Sums::Meteor(Meteor::of(&TokenItem::captions(&answer, &references))?)
+        }
         "exact_match" => {
             let plain = plain(&answer);
             let right = !plain.is_empty() && references.iter().any(|one| self::plain(one) == plain);
@@ -234,12 +243,16 @@ fn sums(measured: &Measured, record: &Record) -> Result<Option<Sums>, MetricErro
     }))
 }
 
-/// Against the reference that is nearest, as texts are normalised for recognisers of speech.
-fn fewest(answer: &str, references: &[String]) -> Result<ErrorCounts, MetricError> {
-    let answer = words(answer);
+/// Against the reference that is nearest.
+fn fewest(
+    answer: &str,
+    references: &[String],
+    normaliser: Normaliser,
+) -> Result<ErrorCounts, MetricError> {
+    let answer = normaliser.apply(answer);
     let mut best: Option<ErrorCounts> = None;
     for reference in references {
-        let counts = error_rate::words(&words(reference), &answer)?.counts;
+        let counts = error_rate::words(&normaliser.apply(reference), &answer)?.counts;
         if best.is_none_or(|best| counts.errors() < best.errors()) {
             best = Some(counts);
         }
@@ -247,9 +260,13 @@ fn fewest(answer: &str, references: &[String]) -> Result<ErrorCounts, MetricErro
     Ok(best.unwrap_or_default())
 }
 
-/// As Whisper's evaluation normalises English texts.
-pub fn words(text: &str) -> String {
-    Normaliser::Whisper.apply(text)
+/// What an error rate does to texts before it compares their words.
+pub fn normaliser(metric: &str) -> Option<Normaliser> {
+    match metric {
+        "wer" | "spoken_wer" => Some(Normaliser::Whisper),
+        "wer_anygpt" => Some(Normaliser::AnyGpt),
+        _ => None,
+    }
 }
 
 fn plain(text: &str) -> String {
@@ -345,6 +362,14 @@ mod tests {
     }
 
     #[test]
+    fn error_rates_differ_by_their_normalisers() {
+        // Whisper's normaliser writes American, AnyGPT's keeps the spelling.
+        let records = [record(Some("the color"), &["the colour"])];
+        let rate = |name| score(&measured(name), &records).unwrap().value;
+        assert_eq!((rate("wer"), rate("wer_anygpt")), (Some(0.0), Some(0.5)));
+    }
+
+    #[test]
     fn judged_scores_are_means() {
         let mut good = record(Some(""), &[]);
         good.judged.insert("clip_score".to_string(), json!({ "score": 0.3 }));
@@ -372,7 +397,7 @@ mod tests {
             let (low, high) = score.interval.unwrap();
             assert!(low <= value + 1e-9 && value <= high + 1e-9, "{score:?}");
             let best = match metric.name {
-                "wer" | "spoken_wer" => 0.0,
+                "wer" | "wer_anygpt" | "spoken_wer" => 0.0,
                 "cider_d" => 10.0,
                 "clip_score" => 1.25,
                 "clip_similarity" | "clap_score" | "speaker_similarity" => 0.5,

@@ -99,7 +99,9 @@ impl Store {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => return Err(EvalError::unreadable(&about, &error)),
         };
-        if before.is_none() && results.exists() {
+        // An empty file is what a run leaves that was stopped before it had a `run.json`.
+        let has_results = std::fs::metadata(&results).is_ok_and(|file| file.len() > 0);
+        if before.is_none() && has_results {
             return Err(EvalError::Foreign { folder: folder.to_path_buf() });
         }
         let mut file = OpenOptions::new()
@@ -256,6 +258,16 @@ mod tests {
         drop(store);
         let store = Store::open(folder.path(), &run("m"), false).unwrap();
         assert!(store.find("a").is_some() && store.find("c").is_some());
+    }
+
+    #[test]
+    fn a_run_that_was_stopped_before_it_said_what_it_is_begins_again() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("results.jsonl"), "").unwrap();
+        let mut store = Store::open(folder.path(), &run("m"), false).unwrap();
+        store.append(record("a")).unwrap();
+        drop(store);
+        assert!(Store::open(folder.path(), &run("m"), false).unwrap().find("a").is_some());
     }
 
     #[test]

@@ -121,14 +121,19 @@ const fn judged(
 }
 
 /// All metrics.
-pub static METRICS: [Metric; 13] = [
+pub static METRICS: [Metric; 15] = [
     of_text("wer", "word error rate, of all words together"),
+    of_text("wer_anygpt", "word error rate of texts normalised after AnyGPT's own evaluation"),
     of_text("cider_d", "CIDEr-D of captions, times 100 as papers give it"),
     of_text("bleu_1", "BLEU of single words over the whole set"),
     of_text("bleu_2", "BLEU up to pairs of words"),
     of_text("bleu_3", "BLEU up to three words"),
     of_text("bleu_4", "BLEU up to four words"),
     of_text("rouge_l", "ROUGE-L: the longest common subsequence of words"),
+    of_text(
+        "meteor_exact_stem",
+        "METEOR without synonyms and paraphrases, so lower than METEOR and not to be compared with it",
+    ),
     of_text(
         "exact_match",
         "share of answers that are one of the references, case and spaces aside",

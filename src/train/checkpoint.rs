@@ -70,7 +70,9 @@ pub fn folder(out: &Path, step: u64) -> PathBuf {
 impl Checkpoint {
     /// The newest checkpoint of a training.
     pub fn latest(out: &Path) -> Result<Option<Self>, TrainError> {
-        steps(out).last().map(|step| Self::open(&folder(out, *step))).transpose()
+        let Some(step) = steps(out).last().copied() else { return Ok(None) };
+        let folder = folder(out, step);
+        Self::open(&folder).map(Some).map_err(|error| unusable(&folder, error))
     }
 
     pub fn open(folder: &Path) -> Result<Self, TrainError> {
@@ -135,6 +137,16 @@ impl Checkpoint {
             }
         }
     }
+}
+
+/// Says of an error in a checkpoint which other one there is to go on from.
+pub fn unusable(folder: &Path, error: TrainError) -> TrainError {
+    let name =
+        folder.file_name().and_then(|name| name.to_str()?.strip_prefix("step-")?.parse().ok());
+    let step: u64 = name.unwrap_or(0);
+    let others = folder.parent().map(steps).unwrap_or_default();
+    let before = others.into_iter().rfind(|other| *other < step);
+    TrainError::Unusable { folder: folder.to_path_buf(), source: Box::new(error), before }
 }
 
 /// Fields that the weights do not depend on.
@@ -213,6 +225,18 @@ pub fn save(
             other => other,
         }
     })
+}
+
+/// Removes what killed trainings left of checkpoints that they wrote or removed.
+pub fn sweep(out: &Path) {
+    for entry in fs::read_dir(out).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(".step-") && (name.ends_with(".part") || name.ends_with(".old")) {
+            // What cannot be removed is in nobody's way.
+            let _ = remove(&entry.path());
+        }
+    }
 }
 
 /// Removes all but the newest checkpoints.
@@ -330,7 +354,11 @@ mod tests {
         fs::write(folder.join(STATE), "{").unwrap();
         let error = Checkpoint::latest(out.path()).err().unwrap();
         assert!(error.to_string().contains("damaged"), "{error}");
-        fs::remove_file(folder.join(STATE)).unwrap();
-        assert!(matches!(Checkpoint::latest(out.path()), Err(TrainError::Read { .. })));
+        assert!(error.help().unwrap().contains("begins at step 0"), "{error:?}");
+        let newer = saved(out.path(), 4).unwrap();
+        fs::remove_file(newer.join(STATE)).unwrap();
+        let error = Checkpoint::latest(out.path()).err().unwrap();
+        assert!(error.to_string().contains("step-4` cannot be used"), "{error}");
+        assert!(error.help().unwrap().contains("goes on from step 1"), "{error:?}");
     }
 }

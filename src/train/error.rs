@@ -34,8 +34,13 @@ pub enum TrainError {
     Checkpoint { step: u64, source: std::io::Error, kept: Option<u64> },
     #[error("`{}` is damaged: {reason}", path.display())]
     Damaged { path: PathBuf, reason: String },
+    /// The checkpoint to go on from cannot be used.
+    #[error("the checkpoint `{}` cannot be used: {source}", folder.display())]
+    Unusable { folder: PathBuf, source: Box<TrainError>, before: Option<u64> },
     #[error("`{}` was begun with another recipe: {changes}", path.display())]
     Changed { path: PathBuf, changes: String },
+    #[error("another `agpt train` writes to `{}`", folder.display())]
+    Busy { folder: PathBuf },
     #[error("{0}")]
     Diverged(Box<Diverged>),
     #[error("training needs about {needed}, {available} are available: {parts}")]
@@ -44,17 +49,26 @@ pub enum TrainError {
     Input { message: String, help: &'static str },
 }
 
-/// A loss or a gradient that is no number, and where it came from.
+/// A loss, a gradient or a parameter that is no number, and where it came from.
 #[derive(Debug, thiserror::Error)]
 #[error("step {step}: {what} is {value}{place}")]
 pub struct Diverged {
     pub step: u64,
-    /// The loss of a medium, or the gradient of a parameter.
+    /// The loss of a medium, a parameter or its gradient.
     pub what: String,
     pub value: f64,
     /// Where the sequence is: `; the sequence is number 3 of data/a.safetensors`.
     pub place: String,
     pub checkpoint: Option<u64>,
+}
+
+const SMALLER: &str =
+    "lower `batch.tokens_per_pass` (or `rows`), or `length`; or take a smaller model";
+
+/// Whether a device had no memory left: CUDA says `CUDA_ERROR_OUT_OF_MEMORY`, others say it in words.
+fn out_of_memory(error: &candle_core::Error) -> bool {
+    let text = error.to_string().to_lowercase();
+    text.contains("out_of_memory") || text.contains("out of memory")
 }
 
 impl TrainError {
@@ -67,6 +81,14 @@ impl TrainError {
             TrainError::Changed { .. } => {
                 "give the recipe as it was, or another folder with --out".into()
             }
+            TrainError::Unusable { folder, before, .. } => {
+                let then = match before {
+                    Some(step) => format!("goes on from step {step}"),
+                    None => "begins at step 0, as there is none before it".into(),
+                };
+                format!("remove `{}`; the same command then {then}", folder.display())
+            }
+            TrainError::Busy { .. } => "wait for it, or give another folder with --out".into(),
             TrainError::Checkpoint { kept, .. } => match kept {
                 Some(step) => format!(
                     "make room or choose another folder; the same command goes on from step {step}"
@@ -79,16 +101,30 @@ impl TrainError {
                     None => String::new(),
                 };
                 format!(
-                    "nothing was updated{back}. Lower the rate, lengthen the warm-up or clip the gradient \
+                    "nothing of it was saved{back}. Lower the rate, lengthen the warm-up or clip the gradient \
                      more; if the same sequence does it again, look at it"
                 )
             }
-            TrainError::Memory { .. } => {
-                "lower `batch.tokens_per_pass` (or `rows`), or `length`; or take a smaller model"
-                    .into()
+            TrainError::Memory { .. } => SMALLER.into(),
+            TrainError::Tensor(error) if out_of_memory(error) => SMALLER.into(),
+            TrainError::Network(super::network::Error::Tensor(error)) if out_of_memory(error) => {
+                SMALLER.into()
             }
             TrainError::Input { help, .. } => (*help).to_string(),
             _ => return None,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_without_memory_has_advice() {
+        let error = "DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")";
+        let full = TrainError::from(candle_core::Error::Msg(error.into()));
+        assert!(full.help().unwrap().contains("tokens_per_pass"));
+        assert_eq!(TrainError::from(candle_core::Error::Msg("shape".into())).help(), None);
     }
 }

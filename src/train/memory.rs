@@ -186,17 +186,59 @@ fn size(bytes: u64) -> String {
     crate::runtime::engine::Bytes(bytes).to_string()
 }
 
-/// The memory that the system can give, where it says so.
+/// The memory that the system can give, where it says so: what is free, or what the container's limit
+/// leaves of it.
 pub fn available() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let system = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| free(&text));
+    let limits = [
+        (
+            "/sys/fs/cgroup/memory.max",
+            "/sys/fs/cgroup/memory.current",
+            "/sys/fs/cgroup/memory.stat",
+        ),
+        (
+            "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+            "/sys/fs/cgroup/memory/memory.usage_in_bytes",
+            "/sys/fs/cgroup/memory/memory.stat",
+        ),
+    ];
+    let read = |path| std::fs::read_to_string(path).ok();
+    let contained = limits.into_iter().find_map(|(limit, used, stat)| {
+        left(&read(limit)?, &read(used)?, &read(stat).unwrap_or_default())
+    });
+    system.into_iter().chain(contained).min()
+}
+
+/// Of /proc/meminfo.
+fn free(meminfo: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib * 1024)
+    kib.checked_mul(1024)
+}
+
+/// What a container's limit leaves; none where it has no limit. Cached files are given back when
+/// memory is needed, so they count as free.
+fn left(limit: &str, used: &str, stat: &str) -> Option<u64> {
+    let limit: u64 = limit.trim().parse().ok()?;
+    let used: u64 = used.trim().parse().ok()?;
+    let cached = ["inactive_file ", "active_file "].iter().filter_map(|name| {
+        stat.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok())
+    });
+    Some(limit.saturating_sub(used.saturating_sub(cached.sum())))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_containers_limit_counts() {
+        assert_eq!(free("MemTotal: 9 kB\nMemAvailable:   3 kB\n"), Some(3072));
+        assert_eq!(left("max\n", "5", ""), None);
+        assert_eq!(left("1000\n", "700\n", ""), Some(300));
+        assert_eq!(left("1000", "700", "anon 1\ninactive_file 200\nactive_file 50\n"), Some(550));
+        assert_eq!(left("1000", "2000", ""), Some(0));
+    }
 
     /// Peaks of whole trainings of two steps, measured as docs/training.md says.
     #[test]

@@ -21,6 +21,7 @@ use super::schedule::factor;
 use super::start::{Start, shapes};
 use crate::base::Medium;
 use crate::base::atomic::write_atomic;
+use crate::base::hold::hold;
 
 /// Where a training runs and what it leaves.
 pub struct Place {
@@ -82,10 +83,9 @@ struct Training<'a> {
 
 /// Trains by a recipe until its last step, from the newest checkpoint in the folder if there is one.
 pub fn train(recipe: &Recipe, place: &Place, watch: &mut dyn Watch) -> Result<Outcome, TrainError> {
-    std::fs::create_dir_all(&place.out).map_err(|error| {
-        let text = format!("cannot make the folder `{}`: {error}", place.out.display());
-        TrainError::Write(std::io::Error::new(error.kind(), text))
-    })?;
+    let held = hold(&place.out).map_err(TrainError::Write)?;
+    let _held = held.ok_or_else(|| TrainError::Busy { folder: place.out.clone() })?;
+    checkpoint::sweep(&place.out);
     let mut training = Training::open(recipe, place, watch)?;
     training.run(watch)
 }
@@ -123,10 +123,10 @@ impl<'a> Training<'a> {
         if let Some(checkpoint) = &checkpoint {
             checkpoint.compare(recipe, &digests, &place.out)?;
             if !feed.seek(checkpoint.state.progress.clone()) {
-                return Err(TrainError::Damaged {
-                    path: checkpoint.folder.clone(),
-                    reason: "its place in the data is none of these data".into(),
-                });
+                let reason = "its place in the data is none of these data".into();
+                let path = checkpoint.folder.clone();
+                let damaged = TrainError::Damaged { path, reason };
+                return Err(checkpoint::unusable(&checkpoint.folder, damaged));
             }
         }
         let needs = needs(recipe, &start, &mut feed, size, place);
@@ -134,14 +134,17 @@ impl<'a> Training<'a> {
             needs.within(available)?;
         }
         let tensors = match &checkpoint {
-            Some(checkpoint) => stored(checkpoint, &start, &place.device)?,
+            Some(checkpoint) => stored(checkpoint, &start, &place.device)
+                .map_err(|error| checkpoint::unusable(&checkpoint.folder, error))?,
             None => start.tensors(recipe.init.as_ref(), &place.device)?,
         };
         let network = Network::new(&start.config, tensors, compute, &place.device)?;
         let mut optimizer = Optimizer::new(&recipe.optimizer, network.parameters())?;
         let (mut step, mut tokens) = (0, 0);
         if let Some(checkpoint) = &checkpoint {
-            checkpoint.restore(&mut optimizer, &place.device)?;
+            checkpoint
+                .restore(&mut optimizer, &place.device)
+                .map_err(|error| checkpoint::unusable(&checkpoint.folder, error))?;
             (step, tokens) = (checkpoint.state.step, checkpoint.state.tokens);
         }
         let media = media(start.bundle.vocabulary()?, start.config.vocab_size);
@@ -269,6 +272,7 @@ impl<'a> Training<'a> {
                 let place =
                     self.feed.sets()[pass.rows[row].item.set].describe(pass.rows[row].item.at);
                 return Err(self.diverged(
+                    self.step + 1,
                     format!("the loss of a target of {medium}"),
                     f64::from(*loss),
                     format!(", in {place}"),
@@ -295,15 +299,9 @@ impl<'a> Training<'a> {
         Ok(Some(losses))
     }
 
-    fn diverged(&self, what: String, value: f64, place: String) -> TrainError {
+    fn diverged(&self, step: u64, what: String, value: f64, place: String) -> TrainError {
         let checkpoint = checkpoint::steps(&self.place.out).last().copied();
-        TrainError::Diverged(Box::new(Diverged {
-            step: self.step + 1,
-            what,
-            value,
-            place,
-            checkpoint,
-        }))
+        TrainError::Diverged(Box::new(Diverged { step, what, value, place, checkpoint }))
     }
 
     fn diverged_gradient(&self, norms: &[f64], norm: f64, items: &[Item]) -> TrainError {
@@ -317,7 +315,21 @@ impl<'a> Training<'a> {
             let first = self.feed.sets()[item.set].describe(item.at);
             format!("; the first of its {} sequences is {first}", items.len())
         });
-        self.diverged(what, value, place)
+        self.diverged(self.step + 1, what, value, place)
+    }
+
+    /// Weights that an update left without numbers must not become the checkpoint to go on from.
+    fn refuse_lost_weights(&self) -> Result<(), TrainError> {
+        for (name, parameter) in self.network.parameters() {
+            let tensor = parameter.as_detached_tensor();
+            // x − x is 0 for every number, and no number for NaN and the infinities.
+            let rest = (&tensor - &tensor)?.sum_all()?.to_dtype(DType::F32)?.to_scalar::<f32>()?;
+            if rest != 0.0 {
+                let what = format!("the parameter `{name}`");
+                return Err(self.diverged(self.step, what, f64::NAN, " after its update".into()));
+            }
+        }
+        Ok(())
     }
 
     /// Measures the loss on the validation data, if there are any.
@@ -344,11 +356,16 @@ impl<'a> Training<'a> {
             }
         }
         let evaluation = Evaluation::new(self.step, &losses);
+        if !evaluation.loss.is_finite() {
+            let what = "the loss of the validation data".to_string();
+            return Err(self.diverged(self.step, what, evaluation.loss, String::new()));
+        }
         watch.evaluated(&evaluation);
         self.log.add(Record::Evaluation(evaluation))
     }
 
     fn save(&mut self, watch: &mut dyn Watch) -> Result<(), TrainError> {
+        self.refuse_lost_weights()?;
         let out = &self.place.out;
         let state =
             State::new(self.step, self.tokens, self.recipe, &self.digests, self.feed.progress());

@@ -7,7 +7,6 @@ use serde_json::{Map, Value};
 
 use super::TrainError;
 use super::recipe::Init;
-use crate::base::hash::Digest;
 use crate::base::rng::Stream;
 use crate::bundle::Bundle;
 use crate::models::llama::Config;
@@ -51,12 +50,7 @@ impl Start {
                 help: "give the network rows for the new tokens: agpt train expand",
             });
         }
-        let path = &bundle.manifest().vocabulary.tokenizer;
-        let bytes = bundle.source().read(path)?.ok_or_else(|| TrainError::Read {
-            path: bundle.source().display(path).into(),
-            source: std::io::ErrorKind::NotFound.into(),
-        })?;
-        let vocabulary_blake3 = Digest::of(&bytes).hex();
+        let vocabulary_blake3 = bundle.vocabulary_digest()?;
         Ok(Start { bundle, config_json, config, vocabulary_size: size as u32, vocabulary_blake3 })
     }
 

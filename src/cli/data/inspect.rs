@@ -9,7 +9,6 @@ use crate::bundle::{Bundle, Vocabulary};
 use crate::cli::Exit;
 use crate::cli::output::stdout;
 use crate::data::DataError;
-use crate::data::pack::tokenizer_digest;
 use crate::data::packed::{Index, Sequence, TokenCounts};
 use crate::data::sample::Kinds;
 
@@ -57,7 +56,7 @@ fn inspected(args: &Args) -> Result<String, DataError> {
     }
     let bundle = Bundle::find(&args.model)?;
     let vocabulary = bundle.vocabulary()?;
-    if tokenizer_digest(&bundle)? != index.vocabulary_blake3 {
+    if bundle.vocabulary_digest()? != index.vocabulary_blake3 {
         return Err(DataError::Sample(format!(
             "`{}` was made with another vocabulary than that of {}; name its model with --model",
             args.folder.display(),

@@ -6,9 +6,9 @@ use crate::base::{text, yaml};
 use crate::cli::loader::FileLoader;
 use crate::cli::output::stdout;
 use crate::cli::{Exit, source};
-use crate::data::DataError;
 use crate::data::pack::{Job, LEFT_OUT, REPORT_HTML, Report, clear};
 use crate::data::recipe::Recipe;
+use crate::data::{self, DataError};
 use crate::runtime::engine::{Engine, Placement};
 
 use super::bar::Bar;
@@ -81,8 +81,7 @@ fn pack(args: &Args, engine: &mut Engine, bar: &mut Bar) -> Result<Report, DataE
     let recipe = Recipe::parse(&text, &args.recipe)?;
     let folder = args.recipe.parent().unwrap_or(Path::new(""));
     let job = Job::open(&recipe, folder, args.seed, &FileLoader::default(), engine, bar)?;
-    std::fs::create_dir_all(&args.out)
-        .map_err(|source| DataError::Read { path: args.out.clone(), source })?;
+    let _held = data::hold(&args.out)?;
     if args.fresh {
         clear(&args.out)?;
     }

@@ -8,7 +8,7 @@ use crate::cli::machine::Machine;
 use crate::cli::output::stdout;
 use crate::cli::source::complain;
 use crate::cli::{Exit, source};
-use crate::data::DataError;
+use crate::data;
 use crate::data::input::{Input, Renamed};
 use crate::data::tokenize::{self, Cut, FAILURES, Form};
 
@@ -53,6 +53,9 @@ pub struct Args {
     /// Make shards with failed rows again
     #[arg(long)]
     retry: bool,
+    /// Remove the shards of an earlier run from the folder first
+    #[arg(long)]
+    fresh: bool,
     /// Exit with 3 if a row fails
     #[arg(long)]
     strict: bool,
@@ -86,8 +89,10 @@ pub fn run(args: &Args) -> Exit {
     };
     let mut bar = Bar::new(args.quiet || args.json);
     let made = (|| {
-        std::fs::create_dir_all(&args.out)
-            .map_err(|source| DataError::Read { path: args.out.clone(), source })?;
+        let _held = data::hold(&args.out)?;
+        if args.fresh {
+            tokenize::clear(&args.out)?;
+        }
         let mut input = Input::open(&args.pairs, &args.column)?;
         let beside = args.pairs.parent().unwrap_or(Path::new(""));
         let cut = Cut {

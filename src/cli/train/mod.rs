@@ -1,5 +1,6 @@
 //! `agpt train`: the language model by a recipe, and what comes before and after.
 
+mod curve;
 mod expand;
 mod export;
 mod run;

@@ -9,11 +9,14 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
+use crate::base::Medium;
 use crate::cli::progress::interrupted;
 use crate::cli::{Exit, output};
 use crate::runtime::engine::Bytes;
 use crate::train::recipe::{DataSource, Recipe};
-use crate::train::{Begun, Evaluation, Outcome, Step, TrainError, Watch, listed, train};
+use crate::train::{Begun, Evaluation, Outcome, PerMedium, Step, TrainError, Watch, listed, train};
+
+use super::curve::Curve;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -135,6 +138,8 @@ struct Terminal {
     /// Steps between two lines where there is no terminal.
     every: u64,
     stop: Arc<AtomicBool>,
+    /// Of the steps that were made now.
+    curves: PerMedium<Curve>,
 }
 
 impl Terminal {
@@ -147,7 +152,28 @@ impl Terminal {
         if visible {
             bar.enable_steady_tick(Duration::from_millis(200));
         }
-        Terminal { bar, quiet, every: (recipe.steps / 50).max(1), stop: interrupted() }
+        Terminal {
+            bar,
+            quiet,
+            every: (recipe.steps / 50).max(1),
+            stop: interrupted(),
+            curves: PerMedium::default(),
+        }
+    }
+
+    /// A line for each medium that has a curve.
+    fn drawn(&mut self, step: &Step) -> String {
+        let mut lines = String::new();
+        for medium in Medium::ALL {
+            let Some(loss) = *step.losses.get(medium) else { continue };
+            let curve = self.curves.get_mut(medium);
+            curve.add(loss);
+            let drawn = curve.drawn();
+            if !drawn.is_empty() {
+                lines.push_str(&format!("\n{:6} {drawn} {loss:.3}", medium.name()));
+            }
+        }
+        lines
     }
 
     /// A line above the bar.
@@ -188,7 +214,8 @@ impl Watch for Terminal {
         if self.bar.is_hidden() && (step.step == 1 || step.step.is_multiple_of(self.every)) {
             self.say(&line);
         }
-        self.bar.set_message(line);
+        let curves = self.drawn(step);
+        self.bar.set_message(line + &curves);
         self.bar.set_position(step.step);
     }
 

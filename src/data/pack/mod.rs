@@ -84,7 +84,7 @@ impl<'a> Job<'a> {
             sources.push(Opened::open(source, recipe, folder, loader, engine, events)?);
         }
         let seed = seed.unwrap_or(recipe.seed);
-        let vocabulary_blake3 = tokenizer_digest(&bundle)?;
+        let vocabulary_blake3 = bundle.vocabulary_digest()?;
         let contents: Vec<_> = sources.iter().map(Opened::content).collect();
         let key = json!({
             "version": VERSION, "recipe": recipe, "seed": seed, "max_length": max_length,
@@ -333,15 +333,6 @@ impl Names {
             report,
         }
     }
-}
-
-/// The hash of the file that defines a bundle's vocabulary.
-pub fn tokenizer_digest(bundle: &Bundle) -> Result<String, DataError> {
-    let path = &bundle.manifest().vocabulary.tokenizer;
-    let bytes = bundle.source().read(path)?;
-    let bytes = bytes
-        .ok_or_else(|| DataError::Sample(format!("{} has no file `{path}`", bundle.name())))?;
-    Ok(Digest::of(&bytes).hex())
 }
 
 /// Removes what an earlier run has written into a folder, and nothing else.

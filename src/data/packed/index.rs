@@ -80,7 +80,7 @@ pub struct Index {
     pub format: u32,
     /// How many ids the vocabulary has.
     pub vocabulary_size: u32,
-    /// The BLAKE3 hash of the tokenizer's file.
+    /// The BLAKE3 hash of the files that say which token has which id: `Bundle::vocabulary_digest`.
     pub vocabulary_blake3: String,
     /// No sequence is longer, in tokens.
     pub max_length: u32,

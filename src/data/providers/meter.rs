@@ -29,6 +29,22 @@ impl Usage {
         self.cost += other.cost;
     }
 
+    /// What this has more than `other`; without requests, tokens or characters there is no cost either,
+    /// but the rounding of two sums.
+    pub fn beyond(&self, other: &Usage) -> Usage {
+        let more = Usage {
+            requests: self.requests.saturating_sub(other.requests),
+            input: self.input.saturating_sub(other.input),
+            output: self.output.saturating_sub(other.output),
+            characters: self.characters.saturating_sub(other.characters),
+            cost: 0.0,
+        };
+        match more == Usage::default() {
+            true => more,
+            false => Usage { cost: (self.cost - other.cost).max(0.0), ..more },
+        }
+    }
+
     pub fn tokens(&self) -> u64 {
         self.input + self.output
     }

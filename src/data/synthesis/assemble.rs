@@ -203,7 +203,7 @@ impl View<'_> {
                     self.items(piece, "dialogue", rejected);
                     continue;
                 }
-                None => continue,
+                Some(Outcome::Spent) | None => continue,
             };
             let reason = filter::against(&turns, filters, &media).or_else(|| {
                 let (place, alike) = kept.add(&dialogue::words(&turns))?;
@@ -282,7 +282,7 @@ impl View<'_> {
                     Some(Outcome::Rejected { reason, detail }) => {
                         return Files::Never(format!("{medium}: {reason}: {detail}"));
                     }
-                    None => waits = true,
+                    Some(Outcome::Spent) | None => waits = true,
                 }
             }
             files.push(of_turn);

@@ -22,7 +22,12 @@ use super::SynthesisError;
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     Made(Json),
-    Rejected { reason: String, detail: String },
+    Rejected {
+        reason: String,
+        detail: String,
+    },
+    /// Nothing: what was paid for answers that no piece could use.
+    Spent,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -108,6 +113,9 @@ impl Journal {
 
     fn take(&mut self, entry: Entry) {
         self.used.add(&entry.used);
+        if entry.outcome == Outcome::Spent {
+            return;
+        }
         self.entries.insert(entry.key, entry.outcome);
     }
 
@@ -121,6 +129,16 @@ impl Journal {
             Some(Outcome::Made(json)) => Some(json),
             _ => None,
         }
+    }
+
+    /// Notes what a run has `spent` beyond all entries, so that the next one's budget knows of it.
+    pub fn note(&mut self, stage: &str, spent: &Usage) -> Result<(), SynthesisError> {
+        let used = spent.beyond(&self.used);
+        if used == Usage::default() {
+            return Ok(());
+        }
+        let (stage, key) = (stage.to_string(), String::new());
+        self.append(Entry { stage, key, outcome: Outcome::Spent, used })
     }
 
     /// Appends an entry; once this returns it survives the process and the machine.
@@ -190,6 +208,21 @@ mod tests {
             assert_eq!(journal.used.requests as usize, whole + 1);
             assert!(journal.made("d").is_some());
         }
+    }
+
+    #[test]
+    fn what_came_to_nothing_is_counted_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        let mut journal = Journal::open(&path).unwrap();
+        journal.append(entry("a")).unwrap();
+        let spent = Usage { requests: 3, input: 30, cost: 0.5, ..Usage::default() };
+        journal.note("s", &spent).unwrap();
+        journal.note("s", &spent).unwrap();
+        drop(journal);
+        let journal = Journal::open(&path).unwrap();
+        assert_eq!(journal.used, spent);
+        assert!(journal.get("").is_none());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value as Json, json};
 
-use crate::base::atomic::{write_atomic, write_atomic_with};
+use crate::base::atomic::{sweep, write_atomic, write_atomic_with};
 use crate::base::hash::Digest;
 use crate::base::{Medium, Span};
 use crate::data::providers::{
@@ -154,6 +154,7 @@ impl Synthesis<'_> {
         if journal.mended {
             watch.say("the last line of the journal was torn; its piece is done again");
         }
+        // Whoever holds the journal's lock is alone here.
         sweep(self.out);
         sweep(&self.out.join(MEDIA_FOLDER));
         let meter = Arc::new(Meter::new(self.recipe.budget, journal.used));
@@ -193,18 +194,6 @@ fn make_folder(path: &Path) -> Result<(), SynthesisError> {
         path: path.to_path_buf(),
         reason: error.to_string(),
     })
-}
-
-/// Removes what a killed run had begun to write; whoever holds the journal's lock is alone here.
-fn sweep(folder: &Path) {
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with(".agpt-") && name.ends_with(".part") {
-            // What cannot be removed is in nobody's way.
-            let _ = std::fs::remove_file(entry.path());
-        }
-    }
 }
 
 fn execute(
@@ -447,9 +436,10 @@ impl<'a> Run<'a, '_> {
                 Ok(())
             },
         );
+        let noted = self.journal.note(name, &self.meter.spent());
         match result {
             Ok(()) if self.stop.is_set() => Err(SynthesisError::Cancelled),
-            other => other,
+            other => other.and(noted),
         }
     }
 
@@ -464,7 +454,7 @@ impl<'a> Run<'a, '_> {
                 _ => true,
             },
             Some(Outcome::Rejected { .. }) => true,
-            None => false,
+            Some(Outcome::Spent) | None => false,
         }
     }
 

@@ -46,6 +46,11 @@ impl Whisper {
         self.rules.languages()
     }
 
+    /// Whether generation_config.json says which language is transcribed.
+    pub fn names_language(&self) -> bool {
+        self.rules.language.is_some()
+    }
+
     /// The text of a sound of any rate and length. `language` is a code of [`Self::languages`];
     /// without it, that of `language` in generation_config.json is taken, or else the likeliest of
     /// the first window (30 s). Longer sounds are cut into windows where they are quiet

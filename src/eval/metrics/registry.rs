@@ -170,7 +170,7 @@ metrics! {
     ClipCosine {
         name: "clip_cosine", title: "CLIP similarity of image and text", needs: ImageAndText,
         direction: HigherIsBetter, corpus: Mean, unit: "cosine", range: -1.0 .. 1.0, scale: 1.0,
-        source: "Radford et al. 2021; the CLIP score of AnyGPT (Zhan et al. 2024)",
+        source: "Radford et al. 2021",
     }
     ClipImageCosine {
         name: "clip_image_cosine", title: "CLIP similarity of images", needs: ImagePair,

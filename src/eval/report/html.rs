@@ -16,7 +16,7 @@ use crate::runtime::value::{Media, Value};
 use super::super::metrics::{Edit, error_rate};
 use super::super::published::SOURCE;
 use super::super::row::{self, Cell, Row};
-use super::super::score::{texts, words};
+use super::super::score::{is_error, normaliser, texts};
 use super::super::store::Record;
 use super::{FAILURES, Report, examples, interval, reasons, shown};
 
@@ -116,14 +116,14 @@ fn example(report: &Report<'_>, place: usize, row: &Row, record: &Record, out: &
     }
     for (measured, score) in report.evaluation.measures.iter().zip(report.scores) {
         let value = score.each.get(place).copied().flatten();
-        let sign = if super::super::score::is_error(score.metric) { -1.0 } else { 1.0 };
+        let sign = if is_error(score.metric) { -1.0 } else { 1.0 };
         let value = shown(score.metric, value.map(|value| sign * value));
         let _ = write!(out, "<dt>{}</dt><dd>{value}", escape(&measured.name));
-        if super::super::score::is_error(score.metric)
+        if let Some(normaliser) = normaliser(score.metric)
             && let Some((answer, references)) = texts(measured, record)
             && let Some(reference) = references.first()
         {
-            marked(reference, &answer, out);
+            marked(&normaliser.apply(reference), &normaliser.apply(&answer), out);
         }
         out.push_str("</dd>");
     }
@@ -198,7 +198,7 @@ fn kept(report: &Report<'_>, value: &Json, out: &mut String) {
 
 /// The reference with what was left out and put in instead.
 fn marked(reference: &str, answer: &str, out: &mut String) {
-    let Ok(aligned) = error_rate::words(&words(reference), &words(answer)) else { return };
+    let Ok(aligned) = error_rate::words(reference, answer) else { return };
     out.push_str("<p class=\"words\">");
     for chunk in &aligned.chunks {
         let part = |words: &[String], (from, to): (usize, usize)| {

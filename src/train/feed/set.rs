@@ -43,6 +43,8 @@ impl DataSet {
         let (mut shards, mut starts) = (Vec::new(), vec![0]);
         for entry in &index.shards {
             let shard = index.open(folder, entry)?;
+            // A changed id is still an id: without this it would be learned. Hashing is far faster than a step.
+            shard.verify(&entry.blake3)?;
             if let Some(long) =
                 (0..shard.len()).map(|at| shard.length(at)).find(|n| *n as u64 > fit.length)
             {

@@ -131,6 +131,22 @@ fn data_of_another_vocabulary_or_length_are_refused() {
 }
 
 #[test]
+fn one_changed_id_is_found_before_anything_is_learned() {
+    let folder = tempfile::tempdir().unwrap();
+    pack(folder.path(), &[&[4], &[9]]);
+    let path = folder.path().join("0.safetensors");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let data = &mut bytes[8 + header..];
+    let id = data.as_chunks_mut::<4>().0.iter_mut().find(|id| **id == 3u32.to_le_bytes());
+    *id.unwrap() = 5u32.to_le_bytes();
+    std::fs::write(&path, bytes).unwrap();
+    let error = DataSet::open(folder.path(), FIT).err().unwrap();
+    assert!(matches!(error, TrainError::Data(crate::data::DataError::Damaged { .. })), "{error}");
+    assert!(error.to_string().contains("its hash differs"), "{error}");
+}
+
+#[test]
 fn a_sequence_is_named_by_its_shard() {
     let set = set(&[&[1], &[2], &[3], &[4]]);
     assert!(

@@ -91,3 +91,17 @@ fn the_recipes_of_the_paper_are_valid() {
         assert_eq!((recipe.dtype, recipe.schedule.warmup_ratio), (Precision::Bf16, 0.03));
     }
 }
+
+#[test]
+fn the_data_of_a_stage_are_packed_for_its_model_and_length() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("stdlib/training");
+    for (data, stage) in [("data-pretrain", "pretrain"), ("data-instruct", "finetune")] {
+        let path = folder.join(format!("{data}.yaml"));
+        let text = std::fs::read_to_string(&path).unwrap();
+        let packed = crate::data::recipe::Recipe::parse(&text, &path).unwrap();
+        let trained = Recipe::read(&folder.join(format!("{stage}.yaml"))).unwrap();
+        let command = format!("agpt data pack {data}.yaml --model {} --out", trained.model);
+        assert!(text.contains(&command), "{data}.yaml should say `{command}`");
+        assert_eq!(packed.max_length.map(|most| most as u64), Some(trained.length), "{data}");
+    }
+}

@@ -1,6 +1,10 @@
-"""Tests train.py on the CPU with a network of 10,000 numbers: python test_train.py"""
+"""Tests train.py on the CPU with a network of 10,000 numbers: python test_train.py
+
+With AGPT=…/agpt also on what that program packs and exports: the shipped model has the same loss here as there.
+"""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -46,6 +50,30 @@ def run(folder, *more, recipe=RECIPE, out="out"):
     return subprocess.run(command, capture_output=True, text=True)
 
 
+def with_agpt(program, Packed, collate):
+    """The loss of all packed data as agpt measures it, and as transformers does on the exported model."""
+    root = HERE.parent.parent.parent
+    agpt = lambda *args: subprocess.run([program, *map(str, args)], check=True, cwd=root, capture_output=True)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        packed, trained = folder / "packed", folder / "run"
+        agpt("data", "pack", "examples/training/data.yaml", "--model", "nano", "--out", packed)
+        agpt("train", "examples/training/recipe.yaml", "--data", packed, "--validation", packed, "--steps", 2, "--out", trained)
+        agpt("train", "export", trained, "--form", "hf", "--out", folder / "model")
+        log = [json.loads(line) for line in (trained / "log.jsonl").open()]
+        theirs = [line for line in log if line["kind"] == "evaluation"][-1]["loss"]
+        model = LlamaForCausalLM.from_pretrained(folder / "model", dtype=torch.float32)
+        total, targets = 0.0, 0
+        with torch.no_grad():
+            for row in (rows := Packed(packed, model.config.vocab_size, 4096)):
+                count = int((row["labels"][1:] != -100).sum())
+                total, targets = total + model(**collate([row])).loss.item() * count, targets + count
+        assert targets > 100 and abs(total / targets - theirs) < 1e-5 * theirs, (total / targets, theirs)
+        length = max(len(row["input_ids"]) for row in rows)
+        done = run(folder, recipe=RECIPE.replace("length: 20", f"length: {length}").replace("40", str(2 * length)))
+        assert done.returncode == 0 and (folder / "out/model.safetensors").exists(), done.stderr
+
+
 def main():
     sys.path.insert(0, str(HERE))
     from train import IGNORED, Packed, accumulation, collate
@@ -82,6 +110,9 @@ def main():
             recipe = RECIPE.replace("length: 20", more) if "length" in more else RECIPE + more
             refused = run(folder, recipe=recipe, out="refused")
             assert refused.returncode == 1 and word in refused.stderr, refused.stderr
+    if program := os.environ.get("AGPT"):
+        with_agpt(Path(program).absolute(), Packed, collate)
+        print("the same with what agpt packs and exports: ok")
     print("ok")
 
 

@@ -20,7 +20,7 @@ from evaluate import CARD, ROOT
 
 FIGURES = CARD / "ablation.json"
 RUNS = data.WORK / "llm" / "ablation"
-STEPS = 160
+STEPS = 100
 # Fields of config.json that differ from nano's.
 SIZES = {
     "a quarter": {"hidden_size": 128, "intermediate_size": 352, "num_hidden_layers": 4, "num_attention_heads": 2, "num_key_value_heads": 2},
