@@ -138,6 +138,12 @@ fn an_interrupted_run_goes_on_and_ends_with_the_same_bytes() {
     let other = tokenize(&pairs, &killed, &["--shard-rows", "8"]);
     assert_eq!(other.status.code(), Some(3));
     assert!(stderr(&other).contains("holds the data of another"), "{}", stderr(&other));
+    // What --fresh removes must not be what is read, and a wrong input removes nothing.
+    let before = finished(&killed);
+    for lost in [killed.join("part-00000.jsonl"), folder.path().join("nowhere.jsonl")] {
+        assert_eq!(tokenize(&lost, &killed, &["--fresh"]).status.code(), Some(3));
+    }
+    assert!(before == finished(&killed), "something was removed");
     let cut = ["--shard-rows", "36", "--fresh"];
     assert_eq!(parsed(&tokenize(&pairs, &killed, &cut))["kept"], 0);
     let parts = finished(&killed).iter().filter(|(name, _)| name.starts_with("part-")).count();

@@ -278,7 +278,9 @@ fn ready(name: &str, data: &Path, judges: &[&str]) -> Vec<Value> {
     let out = temp();
     let mut command = agpt(["eval", name, "--json", "--data"]);
     command.arg(data).arg("--out").arg(out.path());
-    judges.iter().for_each(|judge| drop(command.args(["--judge", judge])));
+    for judge in judges {
+        command.args(["--judge", judge]);
+    }
     let json = support::json(&command.output().unwrap());
     let evaluations = json["evaluations"].as_array().unwrap().clone();
     for evaluation in &evaluations {

@@ -244,6 +244,14 @@ fn an_evaluation_asks_it() -> Outcome {
     let mut judges = judge::open(&[("spoken_wer", metric)], &[named], engine::Device::Cpu)?;
     let judge = judges.get_mut(&JudgeKind::Transcriber).ok_or("a judge")?;
     assert_eq!(judge.transcribe(&sound)?, text, "the language of generation_config.json");
+    // Without one it is English, whatever the likeliest is.
+    let folder = crate::folder("whisper_untied", &json!({ "suppress_tokens": special }));
+    let unsure = open(folder.path())?;
+    assert_ne!(unsure.transcribe(&sound, None)?, unsure.transcribe(&sound, Some("en"))?);
+    let named = format!("whisper={}", folder.path().display()).parse::<Named>()?;
+    let mut others = judge::open(&[("spoken_wer", metric)], &[named], engine::Device::Cpu)?;
+    let other = others.get_mut(&JudgeKind::Transcriber).ok_or("a judge")?;
+    assert_eq!(other.transcribe(&sound)?, unsure.transcribe(&sound, Some("en"))?);
     assert!(judge.sound(&sound).is_err() && judge.identity().starts_with("whisper@"));
     Ok(())
 }

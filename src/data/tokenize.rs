@@ -144,9 +144,16 @@ pub fn parts(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     Ok(found)
 }
 
-/// Removes what a run has left in a folder, and nothing else.
-pub fn clear(folder: &Path) -> Result<(), DataError> {
+/// Removes what a run has left in a folder, and nothing else; `input` must not be a part of it.
+pub fn clear(folder: &Path, input: &Path) -> Result<(), DataError> {
     let read = |source| DataError::Read { path: folder.to_path_buf(), source };
+    let inside = |at: &Path| Some(at.canonicalize().ok()?.parent()?.to_path_buf());
+    if inside(input).is_some_and(|place| folder.canonicalize().is_ok_and(|out| out == place)) {
+        return Err(DataError::Sample(format!(
+            "`{}` lies in the folder of the output, which --fresh would clear",
+            input.display()
+        )));
+    }
     for entry in fs::read_dir(folder).map_err(read)? {
         let path = entry.map_err(read)?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();

@@ -13,7 +13,7 @@ use super::metrics::bleu::Bleu;
 use super::metrics::cider::cider_d;
 use super::metrics::error_rate::{self, ErrorCounts};
 use super::metrics::interval::{self, Bootstrap};
-use super::metrics::meteor::Meteor;
+use super::metrics::meteor::{self, Meteor};
 use super::metrics::normalise::Normaliser;
 use super::metrics::rouge::rouge_l;
 use super::metrics::statistic::{Mean, Statistic};
@@ -224,7 +224,11 @@ fn sums(measured: &Measured, record: &Record) -> Result<Option<Sums>, MetricErro
     }
     Ok(Some(match measured.metric.name {
         "meteor_exact_stem" => {
-            Sums::Meteor(Meteor::of(&TokenItem::captions(&answer, &references))?)
+            let mut item = TokenItem::captions(&answer, &references);
+            // One endless answer must not cost the values of all others.
+            item.prediction.truncate(meteor::LIMIT);
+            item.references.iter_mut().for_each(|reference| reference.truncate(meteor::LIMIT));
+            Sums::Meteor(Meteor::of(&item)?)
         }
         "exact_match" => {
             let plain = plain(&answer);
@@ -359,6 +363,14 @@ mod tests {
         lost.values.clear();
         let wer = score(&measured("wer"), &[records[0].clone(), lost]).unwrap();
         assert_eq!((wer.value, wer.failed, wer.uncounted), (Some(0.0), 1, 1));
+    }
+
+    #[test]
+    fn an_endless_answer_is_cut_for_meteor() {
+        let endless = "word ".repeat(3000);
+        let records = [record(Some(&endless), &["a red cat"]), record(Some("cat"), &["cat"])];
+        let meteor = score(&measured("meteor_exact_stem"), &records).unwrap();
+        assert!(meteor.value.unwrap() < 0.5 && meteor.each[1] == Some(1.0), "{meteor:?}");
     }
 
     #[test]

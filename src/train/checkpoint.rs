@@ -84,8 +84,11 @@ impl Checkpoint {
             reason: error.to_string(),
         })?;
         if state.format != FORMAT {
-            let reason = format!("its format is {}; this agpt reads {FORMAT}", state.format);
-            return Err(TrainError::Damaged { path, reason });
+            let (path, found) = (path.display(), state.format);
+            return Err(TrainError::Input {
+                message: format!("the format of `{path}` is {found}; this agpt reads {FORMAT}"),
+                help: "go on with the version of agpt that wrote it, or begin anew with --out",
+            });
         }
         Ok(Checkpoint { folder: folder.to_path_buf(), state })
     }
@@ -105,19 +108,22 @@ impl Checkpoint {
 
     /// Gives an optimizer back what it had.
     pub fn restore(&self, optimizer: &mut Optimizer, device: &Device) -> Result<(), TrainError> {
-        let moments = tensors::open(&self.folder, MOMENTS)?;
+        let broken = |error| unusable(&self.folder, error);
+        let moments = tensors::open(&self.folder, MOMENTS).map_err(broken)?;
         optimizer.restore(self.state.step, |name, like| {
-            let tensor = moments.tensor(name, device)?;
+            // Read first and moved then: a device without memory is no fault of the file.
+            let tensor =
+                moments.tensor(name, &Device::Cpu).map_err(|error| broken(error.into()))?;
             match tensor.dims() == like.dims() && tensor.dtype() == DType::F32 {
-                true => Ok(tensor),
-                false => Err(TrainError::Damaged {
+                true => Ok(tensor.to_device(device)?),
+                false => Err(broken(TrainError::Damaged {
                     path: self.folder.join(MOMENTS),
                     reason: format!(
                         "`{name}` is of shape {:?}; {:?} is needed",
                         tensor.dims(),
                         like.dims()
                     ),
-                }),
+                })),
             }
         })
     }
@@ -139,8 +145,14 @@ impl Checkpoint {
     }
 }
 
-/// Says of an error in a checkpoint which other one there is to go on from.
+/// Says of a checkpoint whose files are wrong or missing which other one there is; other errors, such
+/// as that a file may not be read, stay as they are.
 pub fn unusable(folder: &Path, error: TrainError) -> TrainError {
+    match &error {
+        TrainError::Damaged { .. } | TrainError::Bundle(_) => {}
+        TrainError::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => {}
+        _ => return error,
+    }
     let name =
         folder.file_name().and_then(|name| name.to_str()?.strip_prefix("step-")?.parse().ok());
     let step: u64 = name.unwrap_or(0);
@@ -354,11 +366,11 @@ mod tests {
         fs::write(folder.join(STATE), "{").unwrap();
         let error = Checkpoint::latest(out.path()).err().unwrap();
         assert!(error.to_string().contains("damaged"), "{error}");
-        assert!(error.help().unwrap().contains("begins at step 0"), "{error:?}");
+        assert!(error.help().unwrap().contains("there is none before it"), "{error:?}");
         let newer = saved(out.path(), 4).unwrap();
         fs::remove_file(newer.join(STATE)).unwrap();
         let error = Checkpoint::latest(out.path()).err().unwrap();
         assert!(error.to_string().contains("step-4` cannot be used"), "{error}");
-        assert!(error.help().unwrap().contains("goes on from step 1"), "{error:?}");
+        assert!(error.help().unwrap().contains("the newest is then that of step 1"), "{error:?}");
     }
 }

@@ -66,7 +66,7 @@ const SMALLER: &str =
     "lower `batch.tokens_per_pass` (or `rows`), or `length`; or take a smaller model";
 
 /// Whether a device had no memory left: CUDA says `CUDA_ERROR_OUT_OF_MEMORY`, others say it in words.
-fn out_of_memory(error: &candle_core::Error) -> bool {
+fn out_of_memory(error: &TrainError) -> bool {
     let text = error.to_string().to_lowercase();
     text.contains("out_of_memory") || text.contains("out of memory")
 }
@@ -75,7 +75,6 @@ impl TrainError {
     /// What to do about it.
     pub fn help(&self) -> Option<String> {
         Some(match self {
-            TrainError::Bundle(error) => return error.help().map(String::from),
             TrainError::Data(error) => return error.help().map(String::from),
             TrainError::Write(error) => return unwritten::help(error).map(String::from),
             TrainError::Changed { .. } => {
@@ -83,10 +82,10 @@ impl TrainError {
             }
             TrainError::Unusable { folder, before, .. } => {
                 let then = match before {
-                    Some(step) => format!("goes on from step {step}"),
-                    None => "begins at step 0, as there is none before it".into(),
+                    Some(step) => format!("the newest is then that of step {step}"),
+                    None => "there is none before it".into(),
                 };
-                format!("remove `{}`; the same command then {then}", folder.display())
+                format!("remove `{}`; {then}", folder.display())
             }
             TrainError::Busy { .. } => "wait for it, or give another folder with --out".into(),
             TrainError::Checkpoint { kept, .. } => match kept {
@@ -106,10 +105,15 @@ impl TrainError {
                 )
             }
             TrainError::Memory { .. } => SMALLER.into(),
-            TrainError::Tensor(error) if out_of_memory(error) => SMALLER.into(),
-            TrainError::Network(super::network::Error::Tensor(error)) if out_of_memory(error) => {
+            TrainError::Tensor(_)
+            | TrainError::Network(_)
+            | TrainError::Model(_)
+            | TrainError::Bundle(_)
+                if out_of_memory(self) =>
+            {
                 SMALLER.into()
             }
+            TrainError::Bundle(error) => return error.help().map(String::from),
             TrainError::Input { help, .. } => (*help).to_string(),
             _ => return None,
         })

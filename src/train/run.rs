@@ -84,8 +84,10 @@ struct Training<'a> {
 /// Trains by a recipe until its last step, from the newest checkpoint in the folder if there is one.
 pub fn train(recipe: &Recipe, place: &Place, watch: &mut dyn Watch) -> Result<Outcome, TrainError> {
     let held = hold(&place.out).map_err(TrainError::Write)?;
-    let _held = held.ok_or_else(|| TrainError::Busy { folder: place.out.clone() })?;
-    checkpoint::sweep(&place.out);
+    let held = held.ok_or_else(|| TrainError::Busy { folder: place.out.clone() })?;
+    if held.exclusive() {
+        checkpoint::sweep(&place.out);
+    }
     let mut training = Training::open(recipe, place, watch)?;
     training.run(watch)
 }
@@ -134,17 +136,14 @@ impl<'a> Training<'a> {
             needs.within(available)?;
         }
         let tensors = match &checkpoint {
-            Some(checkpoint) => stored(checkpoint, &start, &place.device)
-                .map_err(|error| checkpoint::unusable(&checkpoint.folder, error))?,
+            Some(checkpoint) => stored(checkpoint, &start, &place.device)?,
             None => start.tensors(recipe.init.as_ref(), &place.device)?,
         };
         let network = Network::new(&start.config, tensors, compute, &place.device)?;
         let mut optimizer = Optimizer::new(&recipe.optimizer, network.parameters())?;
         let (mut step, mut tokens) = (0, 0);
         if let Some(checkpoint) = &checkpoint {
-            checkpoint
-                .restore(&mut optimizer, &place.device)
-                .map_err(|error| checkpoint::unusable(&checkpoint.folder, error))?;
+            checkpoint.restore(&mut optimizer, &place.device)?;
             (step, tokens) = (checkpoint.state.step, checkpoint.state.tokens);
         }
         let media = media(start.bundle.vocabulary()?, start.config.vocab_size);
@@ -322,8 +321,8 @@ impl<'a> Training<'a> {
     fn refuse_lost_weights(&self) -> Result<(), TrainError> {
         for (name, parameter) in self.network.parameters() {
             let tensor = parameter.as_detached_tensor();
-            // x − x is 0 for every number, and no number for NaN and the infinities.
-            let rest = (&tensor - &tensor)?.sum_all()?.to_dtype(DType::F32)?.to_scalar::<f32>()?;
+            // x · 0 is 0 for every number, and no number for NaN and the infinities.
+            let rest = (&tensor * 0.0)?.sum_all()?.to_dtype(DType::F32)?.to_scalar::<f32>()?;
             if rest != 0.0 {
                 let what = format!("the parameter `{name}`");
                 return Err(self.diverged(self.step, what, f64::NAN, " after its update".into()));
@@ -450,10 +449,12 @@ fn stored(
     start: &Start,
     device: &Device,
 ) -> Result<HashMap<String, Tensor>, TrainError> {
-    let weights = checkpoint.weights()?;
+    let broken = |error| checkpoint::unusable(&checkpoint.folder, error);
+    let weights = checkpoint.weights().map_err(broken)?;
     let tensor = |(name, _): (String, Vec<usize>)| {
-        let tensor = weights.tensor(&name, device)?;
-        Ok((name, tensor))
+        // Read first and moved then: a device without memory is no fault of the file.
+        let tensor = weights.tensor(&name, &Device::Cpu).map_err(|error| broken(error.into()))?;
+        Ok((name, tensor.to_device(device)?))
     };
     shapes(&start.config).into_iter().map(tensor).collect()
 }

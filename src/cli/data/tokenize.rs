@@ -89,11 +89,12 @@ pub fn run(args: &Args) -> Exit {
     };
     let mut bar = Bar::new(args.quiet || args.json);
     let made = (|| {
+        // What cannot be read must cost nothing that is there.
+        let mut input = Input::open(&args.pairs, &args.column)?;
         let _held = data::hold(&args.out)?;
         if args.fresh {
-            tokenize::clear(&args.out)?;
+            tokenize::clear(&args.out, &args.pairs)?;
         }
-        let mut input = Input::open(&args.pairs, &args.column)?;
         let beside = args.pairs.parent().unwrap_or(Path::new(""));
         let cut = Cut {
             shard_rows: args.shard_rows as usize,

@@ -1,4 +1,5 @@
-//! The journal: what every finished piece of work gave, one line each, in the order they finished.
+//! The journal: what every finished piece of work gave, one line each, in the order they finished;
+//! and what was paid for answers that gave nothing.
 //!
 //! A line is the beginning of its content's hash, a space, JSON, a line break. It is written with one
 //! call and forced to the disk before the piece counts as done. A run that was killed leaves at most

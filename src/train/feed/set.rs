@@ -36,7 +36,11 @@ impl DataSet {
             .into());
         }
         if index.vocabulary_blake3 != fit.vocabulary_blake3 {
-            return Err(other("its tokenizer is another file (the hashes differ)".into()).into());
+            return Err(other(
+                "its tokenizer has other files, or an older agpt packed it (the hashes differ)"
+                    .into(),
+            )
+            .into());
         }
         let path = folder.join(INDEX);
         let bytes = std::fs::read(&path).map_err(|source| TrainError::Read { path, source })?;
