@@ -282,7 +282,10 @@ mod tests {
         drop(store);
         let error = Store::open(folder.path(), &run("other"), false).err().unwrap();
         assert!(error.to_string().contains("the model was m, now other"), "{error}");
-        assert!(Store::open(folder.path(), &run("other"), true).unwrap().find("a").is_none());
+        let mut store = Store::open(folder.path(), &run("other"), true).unwrap();
+        assert!(store.find("a").is_none());
+        store.append(record("b")).unwrap();
+        drop(store);
         std::fs::remove_file(folder.path().join("run.json")).unwrap();
         let error = Store::open(folder.path(), &run("m"), true).err().unwrap();
         assert!(matches!(error, EvalError::Foreign { .. }));

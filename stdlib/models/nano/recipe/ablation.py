@@ -20,7 +20,7 @@ from evaluate import CARD, ROOT
 
 FIGURES = CARD / "ablation.json"
 RUNS = data.WORK / "llm" / "ablation"
-STEPS = 100
+STEPS = 60
 # Fields of config.json that differ from nano's.
 SIZES = {
     "a quarter": {"hidden_size": 128, "intermediate_size": 352, "num_hidden_layers": 4, "num_attention_heads": 2, "num_key_value_heads": 2},
@@ -29,7 +29,7 @@ SIZES = {
     "twice": {"hidden_size": 320, "intermediate_size": 864, "num_hidden_layers": 8, "num_attention_heads": 5, "num_key_value_heads": 5},
 }
 # Conversations that are seen again and again instead of new ones: the first of so many.
-SHARES = {"1/16 of the conversations": 16, "1/4 of the conversations": 4}
+SHARES = {"1/64 of the conversations": 64, "1/256 of the conversations": 256}
 
 
 def remember(what, figures):
@@ -112,7 +112,7 @@ def train(name, config, rows, steps=STEPS):
     recipe += f"init: {{ seed: 1, config: {json.dumps(config)} }}\n"
     (folder / "train.yaml").write_text(recipe)
     where = packed(f"first-{rows}", rows)
-    agpt("train", folder / "train.yaml", "--data", where, "--validation", data.WORK / "llm" / "packed-validation", "--out", folder / "run", "--threads", "1")
+    agpt("train", folder / "train.yaml", "--data", where, "--validation", data.WORK / "llm" / "packed-validation", "--out", folder / "run", "--threads", "2")
     log = [json.loads(line) for line in (folder / "run" / "log.jsonl").open()]
     return log
 
@@ -180,8 +180,8 @@ def of_language(figures):
     return f"""
 ## The language model
 
-Trained from random weights by `agpt train`, {first["steps"]} steps of 8,192 tokens with the settings of `train.yaml`, on one core
-that other work used too; losses of held-out sentences and pairs in nats a token (`ablation.py language`).
+Trained from random weights by `agpt train`, {first["steps"]} steps of 8,192 tokens with the settings of `train.yaml`, on two
+threads of one core; losses of held-out sentences and pairs in nats a token (`ablation.py language`).
 
 {rows(["network", "parameters", "conversations", "time", "text", "speech", "music", "validation"], lines)}"""
 

@@ -221,6 +221,7 @@ SCENES = ["a red apple", "a green apple", "a yellow banana", "a red heart", "a b
           "a green cactus", "a red mushroom", "a yellow lemon", "a purple grapes", "a red strawberry", "a brown doughnut", "a red car", "a blue car",
           "a yellow taxi", "a red bus", "a grey rocket", "a yellow moon", "a blue drop", "a yellow sun", "a red book", "a blue book",
           "a green book", "a red balloon", "a purple umbrella", "a yellow key", "a brown guitar", "a yellow face", "a grey elephant", "an orange fox"]  # fmt: skip
+PAINTINGS = 3  # of each, with other seeds
 
 
 def agpt(*args):
@@ -234,17 +235,18 @@ def paint():
     """The two pipelines, one after the other: what is painted must be read back."""
     pictures, said = [], []
     with tempfile.TemporaryDirectory() as folder:
-        for scene in SCENES:
-            path = f"{folder}/{scene.replace(' ', '-')}.png"
-            agpt("run", "pipelines/paint.agpt", "--scene", scene, "--out", path)
-            pictures.append(Image.open(path).convert("RGB").resize((64, 64)))
-            said.append(agpt("run", "pipelines/caption.agpt", "--photo", path))
-    pairs = [(noun_and_colour(a), noun_and_colour(b)) for a, b in zip(SCENES, said)]
+        for seed in range(PAINTINGS):
+            for scene in SCENES:
+                path = f"{folder}/{seed}-{scene.replace(' ', '-')}.png"
+                agpt("run", "pipelines/paint.agpt", "--scene", scene, "--out", path, "--seed", str(seed))
+                pictures.append(Image.open(path).convert("RGB").resize((64, 64)))
+                said.append(agpt("run", "pipelines/caption.agpt", "--photo", path))
+    pairs = [(noun_and_colour(a), noun_and_colour(b)) for a, b in zip(PAINTINGS * SCENES, said)]
     remember("painting, read back", {
-        "sentences": len(SCENES), "right noun": round(float(np.mean([a[0] == b[0] for a, b in pairs])), 4),
+        "sentences": len(SCENES), "paintings of each": PAINTINGS, "right noun": round(float(np.mean([a[0] == b[0] for a, b in pairs])), 4),
         "right colour": round(float(np.mean([a[1] == b[1] for a, b in pairs])), 4), "read": dict(zip(SCENES, said)),
     })  # fmt: skip
-    rows = [pictures[i : i + 10] for i in range(0, len(pictures), 10)]
+    rows = [pictures[i : i + 10] for i in range(0, len(SCENES), 10)]
     labels = [[s.split(" ", 1)[1] for s in SCENES[i : i + 10]] for i in range(0, len(SCENES), 10)]
     save_sheet(rows, CARD / "paintings.png", labels)
 
