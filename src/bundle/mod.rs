@@ -206,9 +206,8 @@ impl Bundle {
     }
 
     /// A file that the manifest's `vocabulary` names.
-    fn vocabulary_file(&self, path: &str, key: &str) -> Result<Vec<u8>, BundleError> {
-        let bytes = self.0.source.read(path)?;
-        bytes.map(|bytes| bytes.to_vec()).ok_or_else(|| BundleError::MissingFile {
+    fn vocabulary_file(&self, path: &str, key: &str) -> Result<Blob, BundleError> {
+        self.0.source.read(path)?.ok_or_else(|| BundleError::MissingFile {
             bundle: self.name().to_string(),
             path: path.to_string(),
             help: format!("`vocabulary.{key}` of the manifest names it"),
@@ -219,11 +218,10 @@ impl Bundle {
     /// tokenizer, or of it and its `added_tokens.json`, which has the ids of the media.
     pub fn vocabulary_digest(&self) -> Result<String, BundleError> {
         let layout = &self.0.manifest.vocabulary;
-        let of = |path: &str, key| Ok(Digest::of(&self.vocabulary_file(path, key)?).hex());
-        let tokenizer: String = of(&layout.tokenizer, "tokenizer")?;
+        let tokenizer = Digest::of(&self.vocabulary_file(&layout.tokenizer, "tokenizer")?).hex();
         let Some(added) = &layout.added_tokens else { return Ok(tokenizer) };
-        let added: Result<String, BundleError> = of(added, "added_tokens");
-        Ok(Digest::of(format!("{tokenizer}{}", added?).as_bytes()).hex())
+        let added = Digest::of(&self.vocabulary_file(added, "added_tokens")?).hex();
+        Ok(Digest::of(format!("{tokenizer}{added}").as_bytes()).hex())
     }
 
     /// The text tokenizer as one `tokenizer.json`, also where the bundle has it as a SentencePiece model.
